@@ -1,0 +1,28 @@
+//! What both gates share: field paths, diagnostics, names, selectors, durations and quantities.
+//!
+//! Everything here is pure: no clock, no environment, no file system, no network, no cluster.
+
+mod diagnostic;
+mod duration;
+mod glob;
+mod label_selector;
+mod name;
+mod path;
+mod quantity;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use duration::{Duration, DurationError};
+pub use glob::Glob;
+pub use label_selector::{LabelSelector, LabelSelectorOperator, LabelSelectorRequirement, Selector};
+pub use name::{
+    InvalidName, check_dns_label, check_dns_subdomain, check_label_key, check_label_value,
+};
+pub use path::{FieldPath, Segment};
+pub use quantity::{Quantity, QuantityError};
+
+/// The API group of all of Sallyport's resources.
+pub const GROUP: &str = "sallyport.dev";
+/// The version of all of Sallyport's resources.
+pub const VERSION: &str = "v1alpha1";
+/// `apiVersion` of all of Sallyport's resources.
+pub const API_VERSION: &str = "sallyport.dev/v1alpha1";

@@ -1,0 +1,86 @@
+//! What is decided about a request, and the reason for every part of it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use json_patch::Patch;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What becomes of a policy's verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
+pub enum Mode {
+    /// Mutations are returned, violations refuse the request.
+    #[default]
+    Enforce,
+    /// Mutations and violations are computed and returned as warnings to the client; the request passes unchanged.
+    Warn,
+    /// Mutations and violations are computed and written to the audit log; the request passes unchanged.
+    Audit,
+}
+
+/// The policy entry behind a change or a finding. Written `policy/entry`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Source {
+    /// The policy's name.
+    pub policy: Arc<str>,
+    /// The entry's name.
+    pub entry: Arc<str>,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.policy, self.entry)
+    }
+}
+
+/// A field that a policy entry set, changed or removed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The entry that made the change.
+    pub source: Source,
+    /// Its mode: only `Enforce` changes are in the patch.
+    pub mode: Mode,
+    /// The field, as Kubernetes writes it: `spec.containers[api].securityContext.runAsNonRoot`.
+    pub path: String,
+    /// The value before; `None` when the field was absent.
+    pub before: Option<Value>,
+    /// The value after; `None` when the field was removed.
+    pub after: Option<Value>,
+}
+
+/// What a policy entry has to say about a field: a violation, a warning, or a reason why nothing was filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The entry.
+    #[serde(flatten)]
+    pub source: Source,
+    /// The entry's mode.
+    #[serde(skip)]
+    pub mode: Mode,
+    /// The field, as Kubernetes writes it; empty for the object as a whole.
+    pub path: String,
+    /// What was found and what is wanted.
+    pub message: String,
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug, Default)]
+pub struct Decision {
+    /// Whether the request may go on.
+    pub allowed: bool,
+    /// Why not: all violations, not the first. Empty when allowed.
+    pub violations: Vec<Finding>,
+    /// What the client should be told although the request goes on.
+    pub warnings: Vec<Finding>,
+    /// Where an entry applied but left a field alone because filling it would contradict what the author set or
+    /// would make the object invalid.
+    pub skipped: Vec<Finding>,
+    /// Every field that was changed, in the order of the changes.
+    pub changes: Vec<Change>,
+    /// The RFC 6902 patch that turns the request's object into [`Decision::mutated`]; empty when nothing changes.
+    pub patch: Patch,
+    /// The object after mutation; `None` when nothing changes.
+    pub mutated: Option<Value>,
+}

@@ -1,0 +1,12 @@
+//! WorkloadPolicy, and decisions about Kubernetes objects.
+//!
+//! Everything here is pure: no clock, no environment, no file system, no network, no cluster. Bytes, time and what
+//! is known of the cluster are arguments, so the webhook, the command line and the tests give one answer.
+
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
+
+mod decision;
+mod request;
+
+pub use decision::{Change, Decision, Finding, Mode, Source};
+pub use request::{GroupVersionKind, GroupVersionResource, Namespace, Operation, Request, UserInfo};
