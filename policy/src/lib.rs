@@ -15,7 +15,7 @@ pub use duration::{Duration, DurationError};
 pub use glob::Glob;
 pub use label_selector::{LabelSelector, LabelSelectorOperator, LabelSelectorRequirement, Selector};
 pub use name::{
-    InvalidName, check_dns_label, check_dns_subdomain, check_label_key, check_label_value,
+    InvalidName, NameKind, check_dns_label, check_dns_subdomain, check_label_key, check_label_value,
 };
 pub use path::{FieldPath, Segment};
 pub use quantity::{Quantity, QuantityError};

@@ -1,0 +1,1 @@
+//! TrafficPolicy, and decisions about HTTP requests.
