@@ -1,0 +1,11 @@
+//! Starts the real servers that the integration tests talk to, on free loopback ports, and ends them with the
+//! test process however that ends.
+//!
+//! The programs are the ones that `make tools` puts into the cache; nothing is downloaded here.
+
+pub mod control_plane;
+pub mod objects;
+mod pki;
+mod process;
+pub mod programs;
+mod run_dir;

@@ -1,0 +1,82 @@
+//! Child processes that never outlive this one.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use anyhow::{Context, Result};
+
+/// A running program: killed on drop, and by the kernel when this process ends in any other way.
+pub(crate) struct Process {
+    name: &'static str,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `program` in `dir`, its output in `dir/NAME.log`.
+    pub(crate) fn start(name: &'static str, program: &Path, args: &[String], dir: &Path) -> Result<Self> {
+        let log = dir.join(format!("{name}.log"));
+        let output = File::create(&log)?;
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(program).args(args).current_dir(dir);
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let child = spawn(command).with_context(|| {
+            format!("cannot start {name} through setpriv, which is part of util-linux: {}", program.display())
+        })?;
+        Ok(Self { name, child, log })
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended, or nothing while it runs.
+    pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
+    }
+
+    /// The last lines of its output, under its name.
+    pub(crate) fn log_tail(&self) -> String {
+        let text = fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        let tail = lines[lines.len().saturating_sub(20)..].join("\n");
+        format!("the end of {}'s output:\n{tail}", self.name)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only when it has already ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+type Order = (Command, Sender<io::Result<Child>>);
+
+/// Spawns from a thread that lives as long as the process: the signal that `setpriv` asks for is sent when the
+/// *thread* that spawned the child ends, and a test's thread ends with its test.
+fn spawn(command: Command) -> io::Result<Child> {
+    static SPAWNER: OnceLock<Sender<Order>> = OnceLock::new();
+    let spawner = SPAWNER.get_or_init(|| {
+        let (sender, orders): (_, Receiver<Order>) = channel();
+        thread::spawn(move || {
+            for (mut command, answer) in orders {
+                // Whoever ordered may have given up waiting.
+                let _ = answer.send(command.spawn());
+            }
+        });
+        sender
+    });
+    let gone = |_| io::Error::other("the thread that spawns processes is gone");
+    let (sender, answer) = channel();
+    spawner.send((command, sender)).map_err(|_| gone(()))?;
+    answer.recv().map_err(|_| gone(()))?
+}

@@ -1,0 +1,34 @@
+//! Where the programs are that the tests start.
+
+use std::env;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+/// The cache that `e2e/tools/install` fills: `$SALLYPORT_CACHE`, else `sallyport` in the user's cache folder.
+///
+/// # Errors
+/// When neither `SALLYPORT_CACHE`, `XDG_CACHE_HOME` nor `HOME` is set.
+pub fn cache() -> Result<PathBuf> {
+    let from = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    from("SALLYPORT_CACHE")
+        .or_else(|| from("XDG_CACHE_HOME").map(|dir| dir.join("sallyport")))
+        .or_else(|| from("HOME").map(|dir| dir.join(".cache/sallyport")))
+        .context("no cache folder: set SALLYPORT_CACHE, XDG_CACHE_HOME or HOME")
+}
+
+/// The program of that name, in `$SALLYPORT_TOOLS` or else in the cache's `bin`.
+///
+/// # Errors
+/// When it is not there; the message says what to run.
+pub fn find(name: &str) -> Result<PathBuf> {
+    let dir = match env::var_os("SALLYPORT_TOOLS") {
+        Some(dir) => PathBuf::from(dir),
+        None => cache()?.join("bin"),
+    };
+    let program = dir.join(name);
+    if !program.is_file() {
+        bail!("{name} is not in {}: run `make tools`", dir.display());
+    }
+    Ok(program)
+}

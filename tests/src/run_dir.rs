@@ -1,0 +1,54 @@
+//! A folder for one run of the servers: their data, keys and logs.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use crate::programs;
+
+/// A folder under the cache's `run`, removed on drop.
+///
+/// A process that is killed, or that holds it in a static, leaves it behind with the logs in it; the next run
+/// removes it then. Each folder is claimed by a lock on a file in it, which ends with the process that holds it.
+pub(crate) struct RunDir {
+    dir: TempDir,
+    _claim: File,
+}
+
+const CLAIM: &str = "claim";
+
+impl RunDir {
+    pub(crate) fn create() -> Result<Self> {
+        let root = programs::cache()?.join("run");
+        Self::create_in(&root).with_context(|| format!("cannot make a folder in {}", root.display()))
+    }
+
+    fn create_in(root: &Path) -> Result<Self> {
+        fs::create_dir_all(root)?;
+        // Nobody sweeps between the making of a folder and its claim.
+        let turn = File::create(root.join(".turn"))?;
+        turn.lock()?;
+        sweep(root)?;
+        let dir = tempfile::Builder::new().prefix("control-plane-").tempdir_in(root)?;
+        let claim = File::create(dir.path().join(CLAIM))?;
+        claim.lock()?;
+        Ok(Self { dir, _claim: claim })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
+/// Removes the folders whose process is gone.
+fn sweep(root: &Path) -> Result<()> {
+    for entry in fs::read_dir(root)? {
+        let path = entry?.path();
+        if path.is_dir() && File::create(path.join(CLAIM)).is_ok_and(|claim| claim.try_lock().is_ok()) {
+            fs::remove_dir_all(&path)?;
+        }
+    }
+    Ok(())
+}
