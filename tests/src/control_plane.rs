@@ -202,6 +202,9 @@ fn apiserver_flags(port: u16) -> Vec<String> {
     [
         &format!("--etcd-servers={ETCD}"),
         "--bind-address=127.0.0.1",
+        // Both would be looked up, which fails on a machine without a network.
+        "--advertise-address=127.0.0.1",
+        "--external-hostname=localhost",
         &format!("--secure-port={port}"),
         "--permit-port-sharing",
         &format!("--tls-cert-file={SERVER}"),
