@@ -13,10 +13,10 @@ use tokio::net::TcpSocket;
 use tokio::sync::OnceCell;
 
 use crate::objects::Objects;
-use crate::pki;
 use crate::process::Process;
 use crate::programs;
 use crate::run_dir::RunDir;
+use crate::{access, flags, pki};
 
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -57,15 +57,15 @@ impl ControlPlane {
         let ca_pem = pki::write(dir.path())?;
         let port = reserve_port()?;
         let url = format!("https://{}", port.local_addr()?);
-        let config = admin(&url, dir.path())?;
+        let config = access::admin(&url, dir.path())?;
         let kubeconfig = dir.path().join("kubeconfig");
-        fs::write(&kubeconfig, kubeconfig_of(&url, dir.path()).to_string())?;
+        fs::write(&kubeconfig, access::kubeconfig(&url, dir.path()).to_string())?;
 
-        let etcd = Process::start("etcd", &programs::find("etcd")?, &etcd_flags(), dir.path())?;
+        let etcd = Process::start("etcd", &programs::find("etcd")?, &flags::etcd(), dir.path())?;
         let apiserver = Process::start(
             "kube-apiserver",
             &programs::find("kube-apiserver")?,
-            &apiserver_flags(port.local_addr()?.port()),
+            &flags::apiserver(port.local_addr()?.port()),
             dir.path(),
         )?;
         let mut started = Self { apiserver, etcd, config, ca_pem, url, kubeconfig, _port: port, _dir: dir };
@@ -80,7 +80,7 @@ impl ControlPlane {
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn client(&self) -> Client {
-        connect(self.config.clone())
+        access::connect(self.config.clone())
     }
 
     /// A new client that the API server takes for this user in these groups and in `system:authenticated`.
@@ -92,7 +92,7 @@ impl ControlPlane {
         let mut config = self.config.clone();
         config.auth_info.impersonate = Some(user.to_owned());
         config.auth_info.impersonate_groups = Some(groups.iter().map(ToString::to_string).collect());
-        connect(config)
+        access::connect(config)
     }
 
     /// Sends untyped objects through a new [`client`](Self::client).
@@ -175,80 +175,4 @@ fn reserve_port() -> Result<TcpSocket> {
     socket.set_reuseport(true)?;
     socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
     Ok(socket)
-}
-
-/// etcd's sockets are files in its working directory, named as its URLs' hosts: no ports, and short names.
-const ETCD: &str = "unix://etcd:0";
-
-fn etcd_flags() -> Vec<String> {
-    let peer = "unix://etcd-peer:0";
-    [
-        "--name=etcd",
-        "--data-dir=etcd-data",
-        "--unsafe-no-fsync",
-        "--log-level=warn",
-        &format!("--listen-client-urls={ETCD}"),
-        &format!("--advertise-client-urls={ETCD}"),
-        &format!("--listen-peer-urls={peer}"),
-        &format!("--initial-advertise-peer-urls={peer}"),
-        &format!("--initial-cluster=etcd={peer}"),
-    ]
-    .map(str::to_owned)
-    .to_vec()
-}
-
-fn apiserver_flags(port: u16) -> Vec<String> {
-    use pki::file::{CA, SERVER, SERVER_KEY, SERVICE_ACCOUNT_KEY, SERVICE_ACCOUNT_PUBLIC_KEY};
-    [
-        &format!("--etcd-servers={ETCD}"),
-        "--bind-address=127.0.0.1",
-        // Both would be looked up, which fails on a machine without a network.
-        "--advertise-address=127.0.0.1",
-        "--external-hostname=localhost",
-        &format!("--secure-port={port}"),
-        "--permit-port-sharing",
-        &format!("--tls-cert-file={SERVER}"),
-        &format!("--tls-private-key-file={SERVER_KEY}"),
-        &format!("--client-ca-file={CA}"),
-        "--anonymous-auth=false",
-        "--authorization-mode=RBAC",
-        "--service-account-issuer=https://kubernetes.default.svc",
-        &format!("--service-account-key-file={SERVICE_ACCOUNT_PUBLIC_KEY}"),
-        &format!("--service-account-signing-key-file={SERVICE_ACCOUNT_KEY}"),
-        "--service-cluster-ip-range=10.96.0.0/16",
-        "--endpoint-reconciler-type=none",
-    ]
-    .map(str::to_owned)
-    .to_vec()
-}
-
-fn admin(url: &str, dir: &Path) -> Result<Config> {
-    let path = |name| dir.join(name).display().to_string();
-    let mut config = Config::new(url.parse()?);
-    config.root_cert_file = Some(dir.join(pki::file::CA));
-    config.auth_info.client_certificate = Some(path(pki::file::ADMIN));
-    config.auth_info.client_key = Some(path(pki::file::ADMIN_KEY));
-    // A test wants the first answer.
-    config.default_retry = false;
-    Ok(config)
-}
-
-fn connect(config: Config) -> Client {
-    Client::try_from(config).expect("a control plane's own certificates are good")
-}
-
-fn kubeconfig_of(url: &str, dir: &Path) -> Value {
-    use pki::file::{ADMIN, ADMIN_KEY, CA};
-    let name = "sallyport-tests";
-    json!({
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": name,
-        "contexts": [{ "name": name, "context": { "cluster": name, "user": name } }],
-        "clusters": [{ "name": name, "cluster": { "server": url, "certificate-authority": dir.join(CA) } }],
-        "users": [{ "name": name, "user": {
-            "client-certificate": dir.join(ADMIN),
-            "client-key": dir.join(ADMIN_KEY),
-        } }],
-    })
 }

@@ -3,7 +3,9 @@
 //!
 //! The programs are the ones that `make tools` puts into the cache; nothing is downloaded here.
 
+mod access;
 pub mod control_plane;
+mod flags;
 pub mod objects;
 mod pki;
 mod process;

@@ -1,4 +1,4 @@
-//! Where the programs are that the tests start.
+//! Where the programs are that the tests start, and the test data that comes with them.
 
 use std::env;
 use std::path::PathBuf;
@@ -31,4 +31,16 @@ pub fn find(name: &str) -> Result<PathBuf> {
         bail!("{name} is not in {}: run `make tools`", dir.display());
     }
     Ok(program)
+}
+
+/// The folder of test data of that name: `pod-security-admission`.
+///
+/// # Errors
+/// When it is not there; the message says what to run.
+pub fn corpus(name: &str) -> Result<PathBuf> {
+    let dir = cache()?.join("corpus").join(name);
+    if !dir.is_dir() {
+        bail!("{} is missing: run `make tools`", dir.display());
+    }
+    Ok(dir)
 }

@@ -77,7 +77,7 @@ async fn a_namespace_has_the_labels_that_it_was_given() -> Result<()> {
     let cluster = ControlPlane::shared().await;
     let namespace = cluster.namespace(&[("pod-security.kubernetes.io/enforce", "baseline")]).await?;
     let mut pod = pod(&namespace);
-    pod["spec"]["hostNetwork"] = json!(true);
+    pod["spec"]["containers"][0]["securityContext"] = json!({ "privileged": true });
     let status = refusal(cluster.objects().dry_run_create(&pod).await);
     assert!(status.is_forbidden(), "{status:?}");
     assert!(status.message.contains("PodSecurity"), "{status:?}");
