@@ -1,4 +1,4 @@
-//! What both gates share: field paths, diagnostics, names, selectors, durations and quantities.
+//! What both gates share: field paths, diagnostics, names, selectors, durations, quantities, status conditions.
 //!
 //! Everything here is pure: no clock, no environment, no file system, no network, no cluster.
 
@@ -9,6 +9,7 @@ mod label_selector;
 mod name;
 mod path;
 mod quantity;
+mod status_condition;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use duration::{Duration, DurationError};
@@ -19,6 +20,7 @@ pub use name::{
 };
 pub use path::{FieldPath, Segment};
 pub use quantity::{Quantity, QuantityError};
+pub use status_condition::{ConditionStatus, StatusCondition};
 
 /// The API group of all of Sallyport's resources.
 pub const GROUP: &str = "sallyport.dev";
