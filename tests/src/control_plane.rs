@@ -1,5 +1,5 @@
-//! A Kubernetes control plane without nodes: etcd and kube-apiserver, with TLS, RBAC and the default admission
-//! plugins. No controller runs, so nothing schedules pods, fills service accounts or collects garbage.
+//! A Kubernetes control plane without nodes: etcd and kube-apiserver, with TLS, RBAC and the default
+//! admission plugins. No controller runs, so nothing schedules pods, fills service accounts or collects garbage.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -74,7 +74,7 @@ impl ControlPlane {
         Ok(started)
     }
 
-    /// A new client that may do everything. It belongs to the runtime that it is made in, which is the test's own.
+    /// A new client that may do everything. It belongs to the runtime that it is made in: each test has its own.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -168,8 +168,8 @@ impl ControlPlane {
     }
 }
 
-/// A port that stays ours from here on: bound but not listened on, and shared with the API server alone, which
-/// joins it by `--permit-port-sharing`. The kernel gives such a port to nobody who asks for any.
+/// A port that stays ours from here on: bound but not listened on, and shared with the API server, which
+/// joins it by `--permit-port-sharing`. The kernel gives such a port to nobody who asks for any port.
 fn reserve_port() -> Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseport(true)?;

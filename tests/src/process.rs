@@ -61,8 +61,8 @@ impl Drop for Process {
 
 type Order = (Command, Sender<io::Result<Child>>);
 
-/// Spawns from a thread that lives as long as the process: the signal that `setpriv` asks for is sent when the
-/// *thread* that spawned the child ends, and a test's thread ends with its test.
+/// Spawns from a thread that lives as long as the process: the signal that `setpriv` asks for is sent when
+/// the *thread* that spawned the child ends, and a test's thread ends with its test.
 fn spawn(command: Command) -> io::Result<Child> {
     static SPAWNER: OnceLock<Sender<Order>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {

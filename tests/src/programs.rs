@@ -1,7 +1,7 @@
 //! Where the programs are that the tests start, and the test data that comes with them.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -11,10 +11,11 @@ use anyhow::{Context, Result, bail};
 /// When neither `SALLYPORT_CACHE`, `XDG_CACHE_HOME` nor `HOME` is set.
 pub fn cache() -> Result<PathBuf> {
     let from = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    from("SALLYPORT_CACHE")
+    let dir = from("SALLYPORT_CACHE")
         .or_else(|| from("XDG_CACHE_HOME").map(|dir| dir.join("sallyport")))
         .or_else(|| from("HOME").map(|dir| dir.join(".cache/sallyport")))
-        .context("no cache folder: set SALLYPORT_CACHE, XDG_CACHE_HOME or HOME")
+        .context("no cache folder: set SALLYPORT_CACHE, XDG_CACHE_HOME or HOME")?;
+    Ok(path::absolute(dir)?)
 }
 
 /// The program of that name, in `$SALLYPORT_TOOLS` or else in the cache's `bin`.
@@ -23,7 +24,7 @@ pub fn cache() -> Result<PathBuf> {
 /// When it is not there; the message says what to run.
 pub fn find(name: &str) -> Result<PathBuf> {
     let dir = match env::var_os("SALLYPORT_TOOLS") {
-        Some(dir) => PathBuf::from(dir),
+        Some(dir) => path::absolute(dir)?,
         None => cache()?.join("bin"),
     };
     let program = dir.join(name);

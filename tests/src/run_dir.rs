@@ -11,7 +11,7 @@ use crate::programs;
 /// A folder under the cache's `run`, removed on drop.
 ///
 /// A process that is killed, or that holds it in a static, leaves it behind with the logs in it; the next run
-/// removes it then. Each folder is claimed by a lock on a file in it, which ends with the process that holds it.
+/// removes it. Each folder is claimed by a lock on a file in it, which ends with the process that holds it.
 pub(crate) struct RunDir {
     dir: TempDir,
     _claim: File,

@@ -94,7 +94,9 @@ async fn a_limit_range_fills_resources() -> Result<()> {
         apiVersion: v1
         kind: LimitRange
         metadata: {{ name: limits, namespace: {namespace} }}
-        spec: {{ limits: [{{ type: Container, default: {{ memory: 64Mi }}, defaultRequest: {{ memory: 32Mi }} }}] }}
+        spec:
+          limits:
+          - {{ type: Container, default: {{ memory: 64Mi }}, defaultRequest: {{ memory: 32Mi }} }}
         "
     );
     objects.apply_yaml(&limits).await?;
