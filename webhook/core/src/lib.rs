@@ -3,10 +3,24 @@
 //! Everything here is pure: no clock, no environment, no file system, no network, no cluster. Bytes, time and what
 //! is known of the cluster are arguments, so the webhook, the command line and the tests give one answer.
 
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+)]
 
+pub mod cel;
+mod compile;
+mod decide;
 mod decision;
+mod mutate;
+mod object;
 mod request;
+pub mod resources;
+mod set;
 
+pub use compile::Policy;
+pub use decide::decide;
 pub use decision::{Change, Decision, Finding, Mode, Source};
+pub use object::PodBearing;
 pub use request::{GroupVersionKind, GroupVersionResource, Namespace, Operation, Request, UserInfo};
+pub use set::{NAMESPACES_OUT_OF_REACH, PolicySet};

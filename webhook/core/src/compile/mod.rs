@@ -1,0 +1,152 @@
+//! Compiles a WorkloadPolicy into an immutable form, or says everything that is wrong with it.
+
+mod conditions;
+mod kind_pattern;
+mod mutate_entry;
+mod scope;
+mod validate_entry;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use sallyport_policy::{Diagnostics, FieldPath, Segment, check_dns_label, check_dns_subdomain};
+
+pub(crate) use conditions::Conditions;
+pub(crate) use kind_pattern::KindPattern;
+pub(crate) use mutate_entry::CompiledEntry;
+pub(crate) use scope::{CompiledScope, Facts};
+
+use crate::resources::{ControllerHandling, FailurePolicy, WorkloadPolicySpec};
+
+/// A WorkloadPolicy that is right, ready to decide with.
+#[derive(Debug)]
+pub struct Policy {
+    pub(crate) name: Arc<str>,
+    pub(crate) priority: i32,
+    pub(crate) failure_policy: FailurePolicy,
+    pub(crate) controllers: ControllerHandling,
+    pub(crate) scope: CompiledScope,
+    pub(crate) exclude: Option<CompiledScope>,
+    pub(crate) entries: Vec<CompiledEntry>,
+    validations: usize,
+}
+
+impl Policy {
+    /// Compiles a policy. Gives the findings too: only warnings beside a policy, errors where there is none.
+    #[must_use]
+    pub fn compile(name: &str, spec: &WorkloadPolicySpec) -> (Option<Self>, Diagnostics) {
+        let mut found = Diagnostics::default();
+        if let Err(wrong) = check_dns_subdomain(name) {
+            found.error(FieldPath::of("metadata.name"), wrong.to_string());
+        }
+        let path = FieldPath::of("spec");
+        let scope = CompiledScope::compile(&spec.matches, &path.field("match"), &mut found);
+        if scope.kinds.is_empty() {
+            found.error(path.field("match").field("kinds"), "expected at least one kind, such as Pod");
+        }
+        let exclude = spec.exclude.as_ref().map(|exclude| {
+            let at = path.field("exclude");
+            let compiled = CompiledScope::compile(exclude, &at, &mut found);
+            if compiled.is_empty() {
+                found.error(at, "an empty exclude would exclude everything; leave it out");
+            }
+            compiled
+        });
+        if spec.mutate.is_empty() && spec.validate.is_empty() {
+            found.error(path.clone(), "the policy does nothing; give entries under mutate or validate");
+        }
+        let names = spec.mutate.iter().map(|entry| ("mutate", entry.name.as_str()));
+        let names = names.chain(spec.validate.iter().map(|entry| ("validate", entry.name.as_str())));
+        check_entry_names(names, &path, &mut found);
+
+        let entries: Vec<CompiledEntry> = spec
+            .mutate
+            .iter()
+            .enumerate()
+            .filter_map(|(i, entry)| {
+                let at = entry_path(&path.field("mutate"), i, &entry.name);
+                CompiledEntry::compile(name, entry, spec.mode, &scope, &at, &mut found)
+            })
+            .collect();
+        for (i, entry) in spec.validate.iter().enumerate() {
+            validate_entry::check(entry, &entry_path(&path.field("validate"), i, &entry.name), &mut found);
+        }
+        warn_of_evasion(spec, &path, &mut found);
+
+        let policy = (!found.has_errors()).then(|| Self {
+            name: name.into(),
+            priority: spec.priority,
+            failure_policy: spec.failure_policy,
+            controllers: spec.controllers,
+            scope,
+            exclude,
+            entries,
+            validations: spec.validate.len(),
+        });
+        (policy, found)
+    }
+
+    /// The policy's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the API server is to do with matching requests when no answer comes.
+    #[must_use]
+    pub fn failure_policy(&self) -> FailurePolicy {
+        self.failure_policy
+    }
+
+    /// What is to happen to controllers whose pods the policy would refuse.
+    #[must_use]
+    pub fn controllers(&self) -> ControllerHandling {
+        self.controllers
+    }
+
+    /// How many mutation entries the policy has.
+    #[must_use]
+    pub fn mutations(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// How many validation entries the policy has.
+    #[must_use]
+    pub fn validations(&self) -> usize {
+        self.validations
+    }
+}
+
+fn entry_path(list: &FieldPath, index: usize, name: &str) -> FieldPath {
+    list.then(if name.is_empty() { Segment::Index(index) } else { Segment::Named(name.to_owned()) })
+}
+
+/// Names are unique over both lists: denials and exceptions name `policy/entry` and nothing else.
+fn check_entry_names<'n>(
+    names: impl Iterator<Item = (&'static str, &'n str)>,
+    path: &FieldPath,
+    found: &mut Diagnostics,
+) {
+    let mut seen = HashSet::new();
+    let mut position = (usize::MAX, "");
+    for (list, name) in names {
+        position = if position.1 == list { (position.0 + 1, list) } else { (0, list) };
+        let at = path.field(list).index(position.0).field("name");
+        if let Err(wrong) = check_dns_label(name) {
+            found.error(at.clone(), wrong.to_string());
+        } else if !seen.insert(name) {
+            found.error(at, format!("another entry of this policy is called `{name}`"));
+        }
+    }
+}
+
+/// Tenants write their objects' labels: a policy that enforces by them can be evaded by leaving one out.
+fn warn_of_evasion(spec: &WorkloadPolicySpec, path: &FieldPath, found: &mut Diagnostics) {
+    let by_label = spec.matches.object_selector.as_ref().is_some_and(|selector| !selector.is_empty());
+    if by_label && !spec.validate.is_empty() {
+        found.warn(
+            path.field("match").field("objectSelector"),
+            "who writes the object writes its labels, so its author can step out of this policy's validation",
+        );
+    }
+}

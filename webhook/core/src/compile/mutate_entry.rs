@@ -1,0 +1,145 @@
+//! One mutation entry, compiled.
+
+use std::sync::Arc;
+
+use sallyport_policy::{Diagnostics, FieldPath};
+
+use super::{CompiledScope, Conditions};
+use crate::mutate::{
+    AddContainer, ApartFill, EnvFill, JsonPatch, MetadataFill, PriorityClass, ProbeFill, PullPolicy,
+    ResourceFill, SchedulingFill, SecurityContextFill, Selection, SpreadFill, Terms, TokenAutomount,
+    Transformation, WritablePaths,
+};
+use crate::object::PodBearing;
+use crate::resources::{MutateEntry, Strategy};
+use crate::{GroupVersionKind, Mode, Source};
+
+/// A name, conditions and one transformation.
+#[derive(Debug)]
+pub(crate) struct CompiledEntry {
+    pub(crate) source: Source,
+    pub(crate) mode: Mode,
+    pub(crate) conditions: Conditions,
+    pub(crate) terms: Terms,
+    pub(crate) transformation: Box<dyn Transformation>,
+}
+
+impl CompiledEntry {
+    pub(super) fn compile(
+        policy: &str,
+        entry: &MutateEntry,
+        policy_mode: Mode,
+        scope: &CompiledScope,
+        path: &FieldPath,
+        found: &mut Diagnostics,
+    ) -> Option<Self> {
+        let conditions = Conditions::compile(&entry.labels, entry.when.as_deref(), path, found);
+        let mut actions = actions(entry, path, found);
+        if actions.len() != 1 {
+            let names: Vec<&str> = actions.iter().map(|(name, _)| *name).collect();
+            let given =
+                if names.is_empty() { "has none".to_owned() } else { format!("has {}", names.join(" and ")) };
+            found.error(
+                path.clone(),
+                format!("an entry has exactly one action, such as securityContext; this one {given}"),
+            );
+        }
+        let (action, transformation) = actions.pop()?;
+        let holds_pods = |kind: &super::KindPattern| {
+            kind.kind().is_none_or(|name| {
+                PodBearing::ALL.iter().any(|known| {
+                    let gvk = GroupVersionKind {
+                        group: known.group().to_owned(),
+                        version: String::new(),
+                        kind: known.kind().to_owned(),
+                    };
+                    name == known.kind() && kind.matches(&gvk)
+                })
+            })
+        };
+        if !transformation.applies_to_any_kind() && !scope.kinds.iter().any(holds_pods) {
+            found.error(
+                path.field(action),
+                "none of the policy's kinds holds a pod; other kinds take only metadata and patch",
+            );
+        }
+        Some(Self {
+            source: Source { policy: Arc::from(policy), entry: Arc::from(entry.name.as_str()) },
+            mode: entry.mode.unwrap_or(policy_mode),
+            conditions,
+            terms: Terms { strategy: entry.strategy, selection: Selection::of(entry.containers.as_ref()) },
+            transformation,
+        })
+    }
+}
+
+/// The actions that an entry gives, with the names of their fields.
+fn actions(
+    entry: &MutateEntry,
+    path: &FieldPath,
+    found: &mut Diagnostics,
+) -> Vec<(&'static str, Box<dyn Transformation>)> {
+    let mut actions: Vec<(&'static str, Box<dyn Transformation>)> = Vec::new();
+    if let Some(contexts) = &entry.security_context {
+        let at = path.field("securityContext");
+        actions.push(("securityContext", Box::new(SecurityContextFill::compile(contexts, &at, found))));
+    }
+    if let Some(paths) = &entry.writable_paths {
+        let at = path.field("writablePaths");
+        actions.push(("writablePaths", Box::new(WritablePaths::compile(paths, &at, found))));
+    }
+    if let Some(metadata) = &entry.metadata {
+        let at = path.field("metadata");
+        actions.push(("metadata", Box::new(MetadataFill::compile(metadata, &at, found))));
+    }
+    if let Some(env) = &entry.env {
+        actions.push(("env", Box::new(EnvFill::compile(env, &path.field("env"), found))));
+    }
+    if let Some(sidecar) = &entry.sidecar {
+        actions.push(("sidecar", Box::new(AddContainer::sidecar(sidecar, &path.field("sidecar"), found))));
+    }
+    if let Some(init) = &entry.init_container {
+        actions
+            .push(("initContainer", Box::new(AddContainer::init(init, &path.field("initContainer"), found))));
+    }
+    if let Some(resources) = &entry.resources {
+        let at = path.field("resources");
+        actions.push(("resources", Box::new(ResourceFill::compile(resources, &at, found))));
+    }
+    if let Some(probes) = &entry.probes {
+        actions.push(("probes", Box::new(ProbeFill::compile(probes, &path.field("probes"), found))));
+    }
+    if let Some(policy) = entry.image_pull_policy {
+        if entry.strategy != Strategy::Override {
+            found.error(
+                path.field("imagePullPolicy"),
+                "needs strategy: Override, because the API server has always filled it in already",
+            );
+        }
+        actions.push(("imagePullPolicy", Box::new(PullPolicy::compile(policy))));
+    }
+    if let Some(scheduling) = &entry.scheduling {
+        let at = path.field("scheduling");
+        actions.push(("scheduling", Box::new(SchedulingFill::compile(scheduling, &at, found))));
+    }
+    if let Some(apart) = &entry.pod_anti_affinity {
+        let at = path.field("podAntiAffinity");
+        actions.push(("podAntiAffinity", Box::new(ApartFill::compile(apart, &at, found))));
+    }
+    if let Some(spread) = &entry.topology_spread {
+        let at = path.field("topologySpread");
+        actions.push(("topologySpread", Box::new(SpreadFill::compile(spread, &at, found))));
+    }
+    if let Some(automount) = entry.automount_service_account_token {
+        actions.push(("automountServiceAccountToken", Box::new(TokenAutomount(automount))));
+    }
+    if let Some(class) = &entry.priority_class_name {
+        let at = path.field("priorityClassName");
+        actions.push(("priorityClassName", Box::new(PriorityClass::compile(class, &at, found))));
+    }
+    if let Some(operations) = &entry.patch {
+        let patch = JsonPatch::compile(operations, entry.when.is_some(), &path.field("patch"), found);
+        actions.push(("patch", Box::new(patch)));
+    }
+    actions
+}

@@ -1,0 +1,199 @@
+//! Which requests a policy is about.
+
+use std::cell::OnceCell;
+
+use sallyport_policy::{Diagnostics, FieldPath, Glob, Selector};
+use serde_json::{Value, json};
+
+use super::KindPattern;
+use super::conditions::expression;
+use crate::cel::{Budget, EvaluationError, Expression, Scope as CelScope};
+use crate::object::get_str;
+use crate::resources::Scope;
+use crate::{Namespace, Operation, Request};
+
+/// All fields given must hold; of the entries of one field, any.
+#[derive(Debug)]
+pub(crate) struct CompiledScope {
+    pub(crate) namespaces: Vec<Glob>,
+    pub(crate) namespace_selector: Option<Selector>,
+    pub(crate) object_selector: Option<Selector>,
+    pub(crate) kinds: Vec<KindPattern>,
+    pub(crate) operations: Vec<Operation>,
+    users: Vec<Glob>,
+    groups: Vec<Glob>,
+    conditions: Vec<(String, Expression)>,
+    narrows_operations: bool,
+}
+
+const DEFAULT_OPERATIONS: [Operation; 2] = [Operation::Create, Operation::Update];
+
+impl CompiledScope {
+    pub(super) fn compile(scope: &Scope, path: &FieldPath, found: &mut Diagnostics) -> Self {
+        let globs = |texts: &[String], field: &'static str, found: &mut Diagnostics| -> Vec<Glob> {
+            for (i, text) in texts.iter().enumerate() {
+                if text.is_empty() {
+                    found.error(path.field(field).index(i), "expected a name, or a pattern with *");
+                }
+            }
+            texts.iter().map(|text| Glob::from(text.as_str())).collect()
+        };
+        let kind =
+            |(i, text): (usize, &String)| KindPattern::compile(text, path.field("kinds").index(i), found);
+        let kinds = scope.kinds.iter().enumerate().map(kind).collect();
+        let mut conditions = Vec::new();
+        for condition in &scope.conditions {
+            let at = path.field("conditions").named(&condition.name).field("expression");
+            conditions
+                .extend(expression(&condition.expression, &at, found).map(|e| (condition.name.clone(), e)));
+        }
+        let selector = |given: Option<&sallyport_policy::LabelSelector>,
+                        field: &'static str,
+                        found: &mut Diagnostics| {
+            given.map(|selector| selector.compile(&path.field(field), found))
+        };
+        Self {
+            namespaces: globs(&scope.namespaces, "namespaces", found),
+            namespace_selector: selector(scope.namespace_selector.as_ref(), "namespaceSelector", found),
+            object_selector: selector(scope.object_selector.as_ref(), "objectSelector", found),
+            kinds,
+            narrows_operations: !scope.operations.is_empty(),
+            operations: if scope.operations.is_empty() {
+                DEFAULT_OPERATIONS.to_vec()
+            } else {
+                scope.operations.clone()
+            },
+            users: globs(&scope.users, "users", found),
+            groups: globs(&scope.groups, "groups", found),
+            conditions,
+        }
+    }
+
+    /// Whether no field is given.
+    pub(super) fn is_empty(&self) -> bool {
+        self.namespaces.is_empty()
+            && self.namespace_selector.is_none()
+            && self.object_selector.is_none()
+            && self.kinds.is_empty()
+            && !self.narrows_operations
+            && self.users.is_empty()
+            && self.groups.is_empty()
+            && self.conditions.is_empty()
+    }
+
+    /// Whether the policy is about this request. A condition that can't be evaluated is an error, with its name.
+    pub(crate) fn matches(&self, facts: &Facts<'_>) -> Result<bool, (String, EvaluationError)> {
+        let request = facts.request;
+        let any =
+            |globs: &[Glob], name: &str| globs.is_empty() || globs.iter().any(|glob| glob.matches(name));
+        let plain = self.operations.contains(&request.operation)
+            && (self.kinds.is_empty() || self.kinds.iter().any(|kind| kind.matches(&request.kind)))
+            && (self.namespaces.is_empty() || !request.namespace.is_empty())
+            && any(&self.namespaces, &request.namespace)
+            && any(&self.users, &request.user_info.username)
+            && (self.groups.is_empty()
+                || request.user_info.groups.iter().any(|group| any(&self.groups, group)))
+            && self.namespace_selector.as_ref().is_none_or(|selector| facts.namespace_matches(selector))
+            && self.object_selector.as_ref().is_none_or(|selector| facts.object_matches(selector));
+        if !plain {
+            return Ok(false);
+        }
+        for (name, condition) in &self.conditions {
+            if !facts.evaluate(condition, &request.object).map_err(|error| (name.clone(), error))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether a request may be in both. Selectors and conditions are not looked into.
+    pub(crate) fn may_overlap(&self, other: &Self) -> bool {
+        let literal = |globs: &[Glob]| {
+            globs.iter().map(|g| g.is_literal().map(str::to_owned)).collect::<Option<Vec<_>>>()
+        };
+        let namespaces_disjoint = match (literal(&self.namespaces), literal(&other.namespaces)) {
+            (Some(a), Some(b)) if !a.is_empty() && !b.is_empty() => !a.iter().any(|name| b.contains(name)),
+            _ => false,
+        };
+        let pairs_disjoint = |a: &Option<Selector>, b: &Option<Selector>| match (a, b) {
+            (Some(a), Some(b)) => {
+                a.required_pairs().any(|(key, value)| b.required_pairs().any(|(k, v)| k == key && v != value))
+            }
+            _ => false,
+        };
+        !namespaces_disjoint
+            && !pairs_disjoint(&self.namespace_selector, &other.namespace_selector)
+            && !pairs_disjoint(&self.object_selector, &other.object_selector)
+            && self.operations.iter().any(|operation| other.operations.contains(operation))
+            && self.kinds.iter().any(|kind| other.kinds.iter().any(|theirs| kind.overlaps(theirs)))
+    }
+}
+
+/// What is known when a request is decided. What only expressions ask for is made when the first of them asks.
+pub(crate) struct Facts<'r> {
+    pub(crate) request: &'r Request,
+    namespace: Option<&'r Namespace>,
+    budget: Budget,
+    request_value: OnceCell<Value>,
+    namespace_value: OnceCell<Value>,
+}
+
+/// The steps that all expressions together may take over one request; about a tenth of a second's worth.
+const STEPS_PER_REQUEST: u64 = 1_000_000;
+
+impl<'r> Facts<'r> {
+    pub(crate) fn new(request: &'r Request, namespace: Option<&'r Namespace>) -> Self {
+        Self {
+            request,
+            namespace,
+            budget: Budget::new(STEPS_PER_REQUEST),
+            request_value: OnceCell::new(),
+            namespace_value: OnceCell::new(),
+        }
+    }
+
+    /// Evaluates an expression over `object`.
+    pub(crate) fn evaluate(&self, expression: &Expression, object: &Value) -> Result<bool, EvaluationError> {
+        let scope = CelScope::new(&self.budget)
+            .object(object)
+            .old_object(&self.request.old_object)
+            .request(self.request_value.get_or_init(|| request_value(self.request)))
+            .namespace_object(self.namespace_value.get_or_init(|| namespace_value(self.namespace)));
+        expression.evaluate_bool(&scope)
+    }
+
+    fn namespace_matches(&self, selector: &Selector) -> bool {
+        self.namespace
+            .is_some_and(|namespace| selector.matches(|key| namespace.labels.get(key).map(String::as_str)))
+    }
+
+    /// As the API server does, either object may match.
+    fn object_matches(&self, selector: &Selector) -> bool {
+        [&self.request.object, &self.request.old_object]
+            .into_iter()
+            .filter_map(Value::as_object)
+            .any(|object| selector.matches(|key| get_str(object, &["metadata", "labels", key])))
+    }
+}
+
+/// The variable `request`: the AdmissionRequest without its objects, which have variables of their own.
+fn request_value(request: &Request) -> Value {
+    json!({
+        "kind": request.kind,
+        "resource": request.resource,
+        "subResource": request.sub_resource,
+        "name": request.name,
+        "namespace": request.namespace,
+        "operation": request.operation,
+        "userInfo": request.user_info,
+        "dryRun": request.dry_run.unwrap_or(false),
+    })
+}
+
+/// The variable `namespaceObject`; null for objects without a namespace.
+fn namespace_value(namespace: Option<&Namespace>) -> Value {
+    namespace.map_or(
+        Value::Null,
+        |namespace| json!({"metadata": {"name": namespace.name, "labels": namespace.labels}}),
+    )
+}

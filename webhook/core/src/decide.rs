@@ -1,0 +1,131 @@
+//! Decides about a request.
+
+use crate::compile::{CompiledEntry, Facts};
+use crate::mutate::{Outcome, Plan, run};
+use crate::object::{PodBearing, Reach, get, get_str};
+use crate::set::PolicySet;
+use crate::{Change, Decision, Finding, Mode, Namespace, Operation, Request};
+
+/// Decides about a request: what the object is given, and why.
+///
+/// `namespace` is what is known of the request's namespace; where it is `None`, only its name is.
+#[must_use]
+pub fn decide(set: &PolicySet, request: &Request, namespace: Option<&Namespace>) -> Decision {
+    let mut decision = Decision { allowed: true, ..Decision::default() };
+    let Some((kind, reach)) = mutable(request) else { return decision };
+    if set.spares(&request.namespace) {
+        return decision;
+    }
+    let named;
+    let namespace = match namespace {
+        None if !request.namespace.is_empty() => {
+            named = Namespace::named(request.namespace.clone());
+            Some(&named)
+        }
+        known => known,
+    };
+    let facts = Facts::new(request, namespace);
+    let entries = entries(set, &facts, namespace, kind, &mut decision);
+    if entries.is_empty() {
+        return decision;
+    }
+
+    let enforced: Vec<&CompiledEntry> = entries.iter().copied().filter(|e| e.mode == Mode::Enforce).collect();
+    let plan = Plan { entries: enforced, kind, reach };
+    let outcome = run(&plan, &facts, &request.object);
+    record(&plan, &outcome, &mut decision);
+
+    // What Warn and Audit would do, they would do to the object that the enforced entries leave.
+    if plan.entries.len() < entries.len() {
+        let unreturned = Plan { entries, kind, reach };
+        let would_be = run(&unreturned, &facts, &outcome.object);
+        record(&unreturned, &would_be, &mut decision);
+    }
+    if outcome.object != request.object {
+        decision.patch = json_patch::diff(&request.object, &outcome.object);
+        decision.mutated = Some(outcome.object);
+    }
+    decision
+}
+
+/// What of the object may be changed; `None` where nothing may.
+///
+/// Pod specs are nearly immutable: a patch on UPDATE would be refused, and block finalizers. The subresource
+/// ephemeralcontainers takes new ephemeral containers and nothing else; all others take nothing. A Job's template is
+/// immutable too.
+fn mutable(request: &Request) -> Option<(Option<PodBearing>, Reach<'_>)> {
+    let kind = PodBearing::of(&request.kind);
+    let object = request.object.as_object()?;
+    let reach = match (request.operation, request.sub_resource.as_str(), kind) {
+        (Operation::Create, "", _) => Reach::Whole,
+        (Operation::Update, "", Some(PodBearing::Pod | PodBearing::Job)) => return None,
+        (Operation::Update, "", _) => Reach::Whole,
+        (Operation::Update, "ephemeralcontainers", Some(PodBearing::Pod)) => {
+            Reach::NewEphemeral(&request.old_object)
+        }
+        _ => return None,
+    };
+    let deleted = get(object, &["metadata", "deletionTimestamp"]).is_some();
+    let mirror = get_str(object, &["metadata", "annotations", "kubernetes.io/config.mirror"]).is_some()
+        && get_str(object, &["spec", "nodeName"])
+            .is_some_and(|node| request.user_info.username.strip_prefix("system:node:") == Some(node));
+    (!deleted && !mirror).then_some((kind, reach))
+}
+
+/// The entries that apply to objects like this one, of the policies that match the request.
+fn entries<'s>(
+    set: &'s PolicySet,
+    facts: &Facts<'_>,
+    namespace: Option<&Namespace>,
+    kind: Option<PodBearing>,
+    decision: &mut Decision,
+) -> Vec<&'s CompiledEntry> {
+    let mut entries = Vec::new();
+    for policy in set.candidates(facts, namespace) {
+        let matched = policy.scope.matches(facts).and_then(|matched| {
+            Ok(matched && !policy.exclude.as_ref().map_or(Ok(false), |exclude| exclude.matches(facts))?)
+        });
+        match matched {
+            Ok(false) => {}
+            Ok(true) => {
+                let applicable = policy.entries.iter();
+                entries
+                    .extend(applicable.filter(|e| kind.is_some() || e.transformation.applies_to_any_kind()));
+            }
+            Err((condition, error)) => decision.skipped.extend(policy.entries.iter().map(|entry| Finding {
+                source: entry.source.clone(),
+                mode: entry.mode,
+                path: String::new(),
+                message: format!("left out: condition {condition} can't be evaluated: {error}"),
+            })),
+        }
+    }
+    entries
+}
+
+/// Adds what the plan did, or would have done, to the decision.
+fn record(plan: &Plan<'_>, outcome: &Outcome, decision: &mut Decision) {
+    let entry = |position: usize| plan.entries.get(position).copied();
+    decision.changes.extend(outcome.changes.iter().filter_map(|change| {
+        let entry = entry(change.entry)?;
+        Some(Change {
+            source: entry.source.clone(),
+            mode: entry.mode,
+            path: change.path.clone(),
+            before: change.before.clone(),
+            after: change.after.clone(),
+        })
+    }));
+    for skip in &outcome.skips {
+        let Some(entry) = entry(skip.entry) else { continue };
+        let finding = Finding {
+            source: entry.source.clone(),
+            mode: entry.mode,
+            path: skip.path.clone(),
+            message: skip.reason.clone(),
+        };
+        if !decision.skipped.contains(&finding) {
+            decision.skipped.push(finding);
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Adds sidecars and init containers, with the volumes that they mount.
+
+use sallyport_policy::{Diagnostics, FieldPath, check_dns_label};
+use serde_json::{Value, json};
+
+use super::log::Log;
+use super::transformation::{Phase, Subject, Terms, Transformation};
+use crate::object::{
+    ContainerList, Fields, get, get_list, get_object, is_mesh_container, list_entry, name_of, named_element,
+};
+use crate::resources::{Embedded, InitContainer, Position, Sidecar, SidecarType, Strategy};
+
+/// A container and where it goes.
+#[derive(Debug)]
+pub(crate) struct AddContainer {
+    name: String,
+    list: ContainerList,
+    position: Position,
+    container: Value,
+    volumes: Vec<Value>,
+}
+
+impl AddContainer {
+    pub(crate) fn sidecar(sidecar: &Sidecar, path: &FieldPath, found: &mut Diagnostics) -> Self {
+        let mut container = sidecar.container.0.clone();
+        let list = match sidecar.r#type {
+            SidecarType::Native => {
+                if let Some(other) =
+                    container.get("restartPolicy").filter(|policy| *policy != &json!("Always"))
+                {
+                    let at = path.field("container").field("restartPolicy");
+                    found.error(at, format!("found {other}; a native sidecar has Always"));
+                }
+                container.insert("restartPolicy".to_owned(), json!("Always"));
+                ContainerList::Init
+            }
+            SidecarType::Classic => {
+                if sidecar.position != Position::Last {
+                    found.error(
+                        path.field("position"),
+                        "a classic sidecar has no position; it goes with type Native",
+                    );
+                }
+                if container.contains_key("restartPolicy") {
+                    let at = path.field("container").field("restartPolicy");
+                    found.error(at, "a classic sidecar has none; it goes with type Native");
+                }
+                ContainerList::Containers
+            }
+        };
+        Self::compile(container, &sidecar.volumes, list, sidecar.position.clone(), path, found)
+    }
+
+    pub(crate) fn init(init: &InitContainer, path: &FieldPath, found: &mut Diagnostics) -> Self {
+        let container = init.container.0.clone();
+        let at = path.field("container");
+        if container.contains_key("restartPolicy") {
+            found.error(
+                at.field("restartPolicy"),
+                "an init container has none; for a native sidecar use `sidecar`",
+            );
+        }
+        for field in ["startupProbe", "livenessProbe", "readinessProbe", "lifecycle"] {
+            if container.contains_key(field) {
+                found.error(at.field(field), "an init container can't have it");
+            }
+        }
+        Self::compile(container, &init.volumes, ContainerList::Init, init.position.clone(), path, found)
+    }
+
+    fn compile(
+        container: Fields,
+        volumes: &[Embedded],
+        list: ContainerList,
+        position: Position,
+        path: &FieldPath,
+        found: &mut Diagnostics,
+    ) -> Self {
+        let at = path.field("container");
+        let name = container.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if let Err(wrong) = check_dns_label(&name) {
+            found.error(at.field("name"), wrong.to_string());
+        }
+        if is_mesh_container(&name) {
+            found.error(at.field("name"), format!("`{name}` is the service mesh's own container"));
+        }
+        if container.get("image").and_then(Value::as_str).is_none_or(str::is_empty) {
+            found.error(at.field("image"), "expected the container's image");
+        }
+        for field in container.keys().filter(|field| !CONTAINER_FIELDS.contains(&field.as_str())) {
+            found.warn(at.field(field.clone()), "Kubernetes 1.36 knows no such field of a container");
+        }
+        for (i, Embedded(volume)) in volumes.iter().enumerate() {
+            let named = volume.get("name").and_then(Value::as_str).unwrap_or_default();
+            if let Err(wrong) = check_dns_label(named) {
+                found.error(path.field("volumes").index(i).field("name"), wrong.to_string());
+            }
+            if volume.len() != 2 {
+                found.error(path.field("volumes").index(i), "expected a name and exactly one source");
+            }
+        }
+        let volumes = volumes.iter().map(|volume| Value::Object(volume.0.clone())).collect();
+        Self { name, list, position, container: Value::Object(container), volumes }
+    }
+
+    fn insert(&self, spec: &mut Fields, log: &mut Log) {
+        let Some(list) = list_entry(spec, self.list.field()) else { return };
+        let anchor = |name: &str| list.iter().position(|c| name_of(c) == name);
+        let index = match &self.position {
+            Position::First => 0,
+            Position::Last => list.len(),
+            Position::Before(name) => anchor(name).unwrap_or(list.len()),
+            Position::After(name) => anchor(name).map_or(list.len(), |index| index + 1),
+        };
+        list.insert(index, self.container.clone());
+        log.change(
+            format_args!("spec.{}[{}]", self.list.field(), self.name),
+            None,
+            Some(self.container.clone()),
+        );
+    }
+
+    /// Sets the policy's fields on the container that is there; what others added to its lists stays.
+    fn override_existing(&self, existing: &mut Fields, log: &mut Log) {
+        let Some(wanted) = self.container.as_object() else { return };
+        let path = format!("spec.{}[{}]", self.list.field(), self.name);
+        for (field, value) in wanted {
+            let merge_key = match field.as_str() {
+                "env" | "ports" => "name",
+                "volumeMounts" => "mountPath",
+                _ => {
+                    log.fill(existing, &[field], value, Strategy::Override, &path);
+                    continue;
+                }
+            };
+            for element in value.as_array().into_iter().flatten() {
+                let Some(key) = element.get(merge_key) else { continue };
+                let Some(list) = list_entry(existing, field) else { return };
+                let before = match list.iter_mut().find(|own| own.get(merge_key) == Some(key)) {
+                    Some(own) if own == element => continue,
+                    Some(own) => Some(std::mem::replace(own, element.clone())),
+                    None => {
+                        list.push(element.clone());
+                        None
+                    }
+                };
+                let key = key.as_str().unwrap_or_default();
+                log.change(format_args!("{path}.{field}[{key}]"), before, Some(element.clone()));
+            }
+        }
+    }
+}
+
+impl Transformation for AddContainer {
+    fn phase(&self) -> Phase {
+        Phase::Containers
+    }
+
+    fn apply(&self, terms: &Terms, subject: &mut Subject<'_>, log: &mut Log) {
+        let Some(mut pod) = subject.whole_pod(log) else { return };
+        let existing = pod.read().and_then(|pod| pod.list_of(&self.name));
+        let Some(spec) = pod.spec() else { return };
+        match existing {
+            None => self.insert(spec, log),
+            Some(list) if list == self.list && terms.strategy == Strategy::Override => {
+                let containers = spec.get_mut(list.field()).and_then(Value::as_array_mut);
+                let own = containers.into_iter().flatten().find(|c| name_of(c) == self.name);
+                if let Some(own) = own.and_then(Value::as_object_mut) {
+                    self.override_existing(own, log);
+                }
+            }
+            Some(list) if terms.strategy == Strategy::Override => {
+                log.skip(
+                    format_args!("spec.{}[{}]", self.list.field(), self.name),
+                    format!("it stands in {}", list.field()),
+                );
+                return;
+            }
+            Some(_) => return,
+        }
+        for volume in &self.volumes {
+            let name = name_of(volume);
+            if named_element(get_list(spec, &["volumes"]), name).is_none() {
+                let Some(volumes) = list_entry(spec, "volumes") else { return };
+                volumes.push(volume.clone());
+                log.change(format_args!("spec.volumes[{name}]"), None, Some(volume.clone()));
+            }
+        }
+    }
+
+    fn sets(&self) -> Vec<(String, Value)> {
+        vec![(format!("pod.container[{}]", self.name), self.container.clone())]
+    }
+
+    fn missing_volume(&self, template: &Fields) -> Option<String> {
+        let spec = get_object(template, &["spec"])?;
+        let container = named_element(get_list(spec, &[self.list.field()]), &self.name)?.as_object()?;
+        let volumes = get(spec, &["volumes"]).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        super::writable_paths::mounted_volumes(container)
+            .find(|name| named_element(volumes, name).is_none())
+            .map(|name| format!("it mounts the volume {name}, which neither the pod nor a policy brings"))
+    }
+}
+
+/// The fields of core/v1 Container in Kubernetes 1.36.
+const CONTAINER_FIELDS: [&str; 25] = [
+    "args",
+    "command",
+    "env",
+    "envFrom",
+    "image",
+    "imagePullPolicy",
+    "lifecycle",
+    "livenessProbe",
+    "name",
+    "ports",
+    "readinessProbe",
+    "resizePolicy",
+    "resources",
+    "restartPolicy",
+    "restartPolicyRules",
+    "securityContext",
+    "startupProbe",
+    "stdin",
+    "stdinOnce",
+    "terminationMessagePath",
+    "terminationMessagePolicy",
+    "tty",
+    "volumeDevices",
+    "volumeMounts",
+    "workingDir",
+];

@@ -1,0 +1,156 @@
+//! Applies entries to an object until nothing changes any more.
+//!
+//! The API server may send an object here again after other webhooks changed it (reinvocation), so mutating twice
+//! must be the same as mutating once. That does not depend on the care of each transformation alone: the engine
+//! applies the entries to their own result, and an entry that would change it again is left out and reported.
+
+use serde_json::Value;
+
+use super::log::{Log, LoggedChange, LoggedSkip};
+use super::transformation::{Phase, Subject};
+use crate::compile::{CompiledEntry, Facts};
+use crate::object::{Pod, PodBearing, Reach};
+
+/// What is to be done to one object: entries in the order in which they apply.
+pub(crate) struct Plan<'p> {
+    pub(crate) entries: Vec<&'p CompiledEntry>,
+    pub(crate) kind: Option<PodBearing>,
+    pub(crate) reach: Reach<'p>,
+}
+
+/// The object as the entries leave it, and the log of how. Logged entries are positions in the plan.
+pub(crate) struct Outcome {
+    pub(crate) object: Value,
+    pub(crate) changes: Vec<LoggedChange>,
+    pub(crate) skips: Vec<LoggedSkip>,
+}
+
+/// How often entries are applied to their own result: a condition may hang on what another entry set, and that on a
+/// third. Longer chains than this are taken for endless ones.
+const ROUNDS: usize = 4;
+
+/// Applies the plan's entries to `object`.
+pub(crate) fn run(plan: &Plan<'_>, facts: &Facts<'_>, object: &Value) -> Outcome {
+    let mut left_out: Vec<LoggedSkip> = Vec::new();
+    loop {
+        let mut outcome = settle(plan, facts, object, &left_out);
+        let (blamed, reasons) = match outcome {
+            Ok(ref mut settled) => missing_volumes(plan, settled),
+            Err(ref restless) => (restless.clone(), vec![RESTLESS.to_owned(); restless.len()]),
+        };
+        // Every turn leaves out at least one entry more, so there are no more turns than entries.
+        let before = left_out.len();
+        for (entry, reason) in blamed.into_iter().zip(reasons) {
+            if !left_out.iter().any(|skip| skip.entry == entry) {
+                left_out.push(LoggedSkip { entry, path: String::new(), reason });
+            }
+        }
+        match outcome {
+            Ok(mut settled) if left_out.len() == before => {
+                settled.skips.extend(left_out);
+                return settled;
+            }
+            _ if left_out.len() == before => {
+                // Nobody to blame, and yet no rest: the object stays as it was.
+                return Outcome { object: object.clone(), changes: Vec::new(), skips: left_out };
+            }
+            _ => {}
+        }
+    }
+}
+
+const RESTLESS: &str = "left out: applied to its own result it would change the object again";
+
+/// Applies the entries until a round changes nothing, or names those that went on changing.
+fn settle(
+    plan: &Plan<'_>,
+    facts: &Facts<'_>,
+    object: &Value,
+    left_out: &[LoggedSkip],
+) -> Result<Outcome, Vec<usize>> {
+    let mut current = object.clone();
+    let first = apply_once(plan, facts, &mut current, left_out);
+    let Log { mut changes, skips, .. } = first;
+    if changes.is_empty() {
+        return Ok(Outcome { object: current, changes, skips });
+    }
+    for round in 1..=ROUNDS {
+        let before = current.clone();
+        let log = apply_once(plan, facts, &mut current, left_out);
+        if log.changes.is_empty() || current == before {
+            return Ok(Outcome { object: current, changes, skips });
+        }
+        if round == ROUNDS {
+            return Err(restless(&log));
+        }
+        changes.extend(log.changes);
+    }
+    Ok(Outcome { object: current, changes, skips })
+}
+
+/// The entries whose changes of one round did not cancel out.
+fn restless(log: &Log) -> Vec<usize> {
+    let mut entries: Vec<usize> = log
+        .changes
+        .iter()
+        .filter(|change| {
+            let mut same_path = log.changes.iter().filter(|other| other.path == change.path);
+            let first = same_path.next();
+            let last = same_path.next_back().or(first);
+            first.zip(last).is_none_or(|(first, last)| first.before != last.after || first.before.is_none())
+        })
+        .map(|change| change.entry)
+        .collect();
+    if entries.is_empty() {
+        entries = log.changes.iter().map(|change| change.entry).collect();
+    }
+    entries.sort_unstable();
+    entries.dedup();
+    entries
+}
+
+/// One round: containers are added first, then fields filled in, then patches applied.
+fn apply_once(plan: &Plan<'_>, facts: &Facts<'_>, object: &mut Value, left_out: &[LoggedSkip]) -> Log {
+    let mut log = Log::default();
+    for phase in [Phase::Containers, Phase::Fields, Phase::Patches] {
+        for (position, entry) in plan.entries.iter().enumerate() {
+            if entry.transformation.phase() != phase || left_out.iter().any(|skip| skip.entry == position) {
+                continue;
+            }
+            log.enter(position);
+            match entry.conditions.hold(facts, object, plan.kind) {
+                Ok(false) => {}
+                Err(error) => log.skip("", format!("`when` can't be evaluated: {error}")),
+                Ok(true) => {
+                    let mut subject = Subject { object, kind: plan.kind, reach: plan.reach };
+                    entry.transformation.apply(&entry.terms, &mut subject, &mut log);
+                }
+            }
+        }
+    }
+    log
+}
+
+/// The entries whose containers mount a volume that is not there; the API server would refuse such a pod.
+fn missing_volumes(plan: &Plan<'_>, settled: &Outcome) -> (Vec<usize>, Vec<String>) {
+    let Some(pod) = plan.kind.and_then(|kind| Pod::of(kind, &settled.object)) else {
+        return Default::default();
+    };
+    let mut positions: Vec<usize> = settled
+        .changes
+        .iter()
+        .map(|change| change.entry)
+        .filter(|entry| {
+            plan.entries.get(*entry).is_some_and(|e| e.transformation.phase() == Phase::Containers)
+        })
+        .collect();
+    positions.sort_unstable();
+    positions.dedup();
+    positions
+        .into_iter()
+        .filter_map(|position| {
+            let missing = plan.entries.get(position)?.transformation.missing_volume(pod.template())?;
+            Some((position, format!("left out: {missing}")))
+        })
+        .unzip()
+}

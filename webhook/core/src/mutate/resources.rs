@@ -1,0 +1,238 @@
+//! Fills in resource requests and limits, each resource by itself.
+//!
+//! A resource that the API server's LimitRanger filled in counts as unset: its annotation
+//! `kubernetes.io/limit-ranger` names it. A request that static defaulting copied from the author's limit counts as set.
+
+use std::collections::{BTreeMap, HashSet};
+
+use sallyport_policy::{Diagnostics, FieldPath, Quantity};
+use serde_json::{Value, json};
+
+use super::log::Log;
+use super::transformation::{Subject, Terms, Transformation, for_each_selected};
+use crate::object::{ContainerMut, Fields, Pod, get, get_object};
+use crate::resources::{ContainerType, Resources, Strategy};
+
+const LIMIT_RANGER: &str = "kubernetes.io/limit-ranger";
+
+/// Requests and limits by resource.
+#[derive(Debug)]
+pub(crate) struct ResourceFill {
+    requests: BTreeMap<String, Amount>,
+    limits: BTreeMap<String, Amount>,
+}
+
+#[derive(Debug)]
+struct Amount {
+    quantity: Quantity,
+    value: Value,
+}
+
+impl ResourceFill {
+    pub(crate) fn compile(resources: &Resources, path: &FieldPath, found: &mut Diagnostics) -> Self {
+        if resources.requests.is_empty() && resources.limits.is_empty() {
+            found.error(path.clone(), "nothing to fill in; give requests or limits");
+        }
+        for (resource, request) in &resources.requests {
+            if let Some(limit) = resources.limits.get(resource)
+                && request > limit
+            {
+                let at = path.field("requests").key(resource);
+                found.error(at, format!("the request {request} is above the limit {limit}"));
+            }
+        }
+        for resource in resources.requests.keys().chain(resources.limits.keys()) {
+            if equal_only(resource).is_some()
+                && resources.requests.get(resource) != resources.limits.get(resource)
+            {
+                let at = path.field("limits").key(resource);
+                found.error(at, format!("request and limit of {resource} must both be given, and be equal"));
+            }
+        }
+        let amounts = |given: &BTreeMap<String, Quantity>| {
+            let amount = |quantity: &Quantity| Amount { quantity: *quantity, value: json!(quantity) };
+            given.iter().map(|(resource, quantity)| (resource.clone(), amount(quantity))).collect()
+        };
+        Self { requests: amounts(&resources.requests), limits: amounts(&resources.limits) }
+    }
+
+    fn parts(&self) -> [(&'static str, &'static str, &BTreeMap<String, Amount>); 2] {
+        [("requests", "request", &self.requests), ("limits", "limit", &self.limits)]
+    }
+
+    fn fill_container(&self, facts: &PodFacts, terms: &Terms, container: ContainerMut<'_>, log: &mut Log) {
+        let ContainerMut { fields, path, .. } = container;
+        let container_kind =
+            if path.list == crate::object::ContainerList::Init { "init container" } else { "container" };
+        for (part, singular, amounts) in self.parts() {
+            for (resource, amount) in amounts {
+                let place = format!("{path}.resources.{part}.{resource}");
+                let now = get(fields, &["resources", part, resource]);
+                let defaulted = facts.limit_ranger.contains(&(
+                    resource.clone(),
+                    singular.to_owned(),
+                    container_kind,
+                    path.name.clone(),
+                ));
+                if terms.strategy == Strategy::Default {
+                    let set = now.is_some() && !defaulted;
+                    if set {
+                        continue;
+                    }
+                    // LimitRanger's annotation stays, so the first entry to fill such a field has to keep it.
+                    if defaulted && !log.claim(&place) {
+                        continue;
+                    }
+                }
+                if now.and_then(quantity).is_some_and(|now| now == amount.quantity) {
+                    continue;
+                }
+                match objection(facts, fields, resource, part, amount, self, &path.name, container_kind) {
+                    Some(reason) => log.skip(&place, reason),
+                    None => log.set(fields, &["resources", part, resource], &amount.value, &path),
+                }
+            }
+        }
+    }
+}
+
+impl Transformation for ResourceFill {
+    fn apply(&self, terms: &Terms, subject: &mut Subject<'_>, log: &mut Log) {
+        // Resources of ephemeral containers can't be set at all.
+        let Some(mut pod) = subject.whole_pod(log) else { return };
+        let Some(facts) = pod.read().map(PodFacts::of) else { return };
+        for_each_selected(&mut pod, terms, |container| {
+            if container.kind != ContainerType::Ephemeral {
+                self.fill_container(&facts, terms, container, log);
+            }
+        });
+    }
+
+    fn sets(&self) -> Vec<(String, Value)> {
+        self.parts()
+            .into_iter()
+            .flat_map(|(part, _, amounts)| {
+                amounts.iter().map(move |(r, a)| (format!("container.resources.{part}.{r}"), a.value.clone()))
+            })
+            .collect()
+    }
+}
+
+/// What of a pod bears on its containers' resources.
+struct PodFacts {
+    /// (resource, request or limit, kind of container, container) that LimitRanger filled in.
+    limit_ranger: HashSet<(String, String, &'static str, String)>,
+    /// The pod's own resources (KEP-2837), which bound those of its containers.
+    pod_level: Fields,
+}
+
+impl PodFacts {
+    fn of(pod: Pod<'_>) -> Self {
+        Self {
+            limit_ranger: pod.annotation(LIMIT_RANGER).map(limit_ranged).unwrap_or_default(),
+            pod_level: get_object(pod.spec(), &["resources"]).cloned().unwrap_or_default(),
+        }
+    }
+}
+
+/// Reads LimitRanger's annotation:
+/// `LimitRanger plugin set: cpu, memory request for container api; cpu limit for init container migrate`.
+fn limit_ranged(annotation: &str) -> HashSet<(String, String, &'static str, String)> {
+    let mut filled = HashSet::new();
+    let Some((_, list)) = annotation.split_once("set:") else { return filled };
+    for part in list.split(';') {
+        let Some((what, whom)) = part.split_once(" for ") else { continue };
+        let (kind, name) = if let Some(name) = whom.trim().strip_prefix("init container ") {
+            ("init container", name)
+        } else if let Some(name) = whom.trim().strip_prefix("container ") {
+            ("container", name)
+        } else {
+            continue;
+        };
+        let Some((resources, singular)) = what.trim().rsplit_once(' ') else { continue };
+        for resource in resources.split(',') {
+            filled.insert((resource.trim().to_owned(), singular.to_owned(), kind, name.trim().to_owned()));
+        }
+    }
+    filled
+}
+
+fn quantity(value: &Value) -> Option<Quantity> {
+    serde_json::from_value(value.clone()).ok()
+}
+
+/// Why this request or limit is better left alone: a request may not be above its limit (core validation,
+/// ValidateResourceRequirements), nor either above the pod's own.
+#[expect(clippy::too_many_arguments, reason = "the facts of one amount in one container")]
+fn objection(
+    facts: &PodFacts,
+    container: &Fields,
+    resource: &str,
+    part: &str,
+    amount: &Amount,
+    fill: &ResourceFill,
+    name: &str,
+    kind: &'static str,
+) -> Option<String> {
+    let stands = |part: &str| get(container, &["resources", part, resource]).and_then(quantity);
+    let pod_level = |part: &str| get(&facts.pod_level, &[part, resource]).and_then(quantity);
+    if let Some(of_pod) = pod_level("limits").or_else(|| pod_level("requests")) {
+        return Some(format!("the pod as a whole has {of_pod}"));
+    }
+    // The other side is replaced too where it came from LimitRanger and this entry gives it.
+    let replaced = |part: &str, singular: &str, amounts: &BTreeMap<String, Amount>| {
+        let gone = stands(part).is_none()
+            || facts.limit_ranger.contains(&(
+                resource.to_owned(),
+                singular.to_owned(),
+                kind,
+                name.to_owned(),
+            ));
+        amounts.get(resource).filter(|_| gone).map(|amount| amount.quantity)
+    };
+    if part == "requests" {
+        let limit = replaced("limits", "limit", &fill.limits).or_else(|| stands("limits"))?;
+        if amount.quantity > limit {
+            return Some(format!("the request {} would be above the limit {limit}", amount.quantity));
+        }
+        equal_only(resource)
+            .filter(|()| amount.quantity != limit)
+            .map(|()| format!("request and limit of {resource} must be equal, and the limit is {limit}"))
+    } else {
+        let request = stands("requests")?;
+        if request > amount.quantity {
+            return Some(format!("the limit {} would be below the request {request}", amount.quantity));
+        }
+        equal_only(resource)
+            .filter(|()| amount.quantity != request)
+            .map(|()| format!("request and limit of {resource} must be equal, and the request is {request}"))
+    }
+}
+
+/// Huge pages and extended resources can't be overcommitted.
+fn equal_only(resource: &str) -> Option<()> {
+    let native = !resource.contains('/') || resource.contains("kubernetes.io/");
+    (!native || resource.starts_with("hugepages-")).then_some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_ranger_annotation_is_read() {
+        let filled = limit_ranged(
+            "LimitRanger plugin set: cpu, memory request for container api; cpu limit for init container migrate",
+        );
+        let entry = |r: &str, s: &str, k, n: &str| (r.to_owned(), s.to_owned(), k, n.to_owned());
+        assert_eq!(
+            filled,
+            HashSet::from([
+                entry("cpu", "request", "container", "api"),
+                entry("memory", "request", "container", "api"),
+                entry("cpu", "limit", "init container", "migrate"),
+            ])
+        );
+        assert!(limit_ranged("anything else").is_empty());
+    }
+}

@@ -1,0 +1,373 @@
+//! Fills in security contexts of the pod and of its containers.
+//!
+//! The rules of what may stand beside what are those of the API server's own validation (k8s.io/kubernetes,
+//! pkg/apis/core/validation) and of the kubelet, which refuses to start a container that says both
+//! `runAsNonRoot: true` and `runAsUser: 0`.
+
+use sallyport_policy::{Diagnostics, FieldPath};
+use serde_json::{Value, json};
+
+use super::log::Log;
+use super::transformation::{Subject, Terms, Transformation, for_each_selected};
+use crate::object::{ContainerMut, Fields, Os, Pod, get, get_list, get_object, get_str};
+use crate::resources::{ContainerSecurityContext, PodSecurityContext, SecurityContexts, Strategy};
+
+/// Fields of security contexts. Each is filled in by itself, in the order in which they depend on each other.
+#[derive(Debug)]
+pub(crate) struct SecurityContextFill {
+    pod: Vec<(&'static [&'static str], Value)>,
+    container: Vec<(&'static [&'static str], Value)>,
+}
+
+/// The pod's fields under `securityContext`, in the order of filling: who a process is comes before what depends on it.
+const POD_FIELDS: [&[&str]; 13] = [
+    &["runAsUser"],
+    &["runAsNonRoot"],
+    &["runAsGroup"],
+    &["fsGroup"],
+    &["fsGroupChangePolicy"],
+    &["supplementalGroups"],
+    &["supplementalGroupsPolicy"],
+    &["seccompProfile"],
+    &["appArmorProfile"],
+    &["seLinuxOptions"],
+    &["seLinuxChangePolicy"],
+    &["sysctls"],
+    &["windowsOptions"],
+];
+
+/// A container's fields under `securityContext`; privileges come before `allowPrivilegeEscalation`.
+const CONTAINER_FIELDS: [&[&str]; 13] = [
+    &["runAsUser"],
+    &["runAsNonRoot"],
+    &["runAsGroup"],
+    &["privileged"],
+    &["capabilities", "add"],
+    &["capabilities", "drop"],
+    &["allowPrivilegeEscalation"],
+    &["readOnlyRootFilesystem"],
+    &["procMount"],
+    &["seccompProfile"],
+    &["appArmorProfile"],
+    &["seLinuxOptions"],
+    &["windowsOptions"],
+];
+
+/// A container's fields that the pod's field of the same name covers.
+const COVERED_BY_POD: [&str; 7] = [
+    "runAsUser",
+    "runAsNonRoot",
+    "runAsGroup",
+    "seccompProfile",
+    "appArmorProfile",
+    "seLinuxOptions",
+    "windowsOptions",
+];
+
+const APP_ARMOR_ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io/";
+
+impl SecurityContextFill {
+    pub(crate) fn compile(contexts: &SecurityContexts, path: &FieldPath, found: &mut Diagnostics) -> Self {
+        let pod = contexts.pod.as_ref().map_or_else(Vec::new, |pod| given(&json!(pod), &POD_FIELDS));
+        let container =
+            contexts.container.as_ref().map_or_else(Vec::new, |c| given(&json!(c), &CONTAINER_FIELDS));
+        if pod.is_empty() && container.is_empty() {
+            found.error(path.clone(), "nothing to fill in; give fields under pod or container");
+        }
+        if let Some(pod) = &contexts.pod {
+            check_pod(pod, &path.field("pod"), found);
+        }
+        if let Some(container) = &contexts.container {
+            check_container(container, &path.field("container"), found);
+        }
+        Self { pod, container }
+    }
+}
+
+/// The fields that stand in `context`, in the order of `known`.
+fn given(context: &Value, known: &[&'static [&'static str]]) -> Vec<(&'static [&'static str], Value)> {
+    let Some(context) = context.as_object() else { return Vec::new() };
+    known.iter().filter_map(|path| Some((*path, get(context, path)?.clone()))).collect()
+}
+
+fn check_pod(pod: &PodSecurityContext, path: &FieldPath, found: &mut Diagnostics) {
+    if pod.run_as_non_root == Some(true) && pod.run_as_user == Some(0) {
+        found.error(path.field("runAsUser"), "0 is root, and runAsNonRoot is true");
+    }
+}
+
+fn check_container(container: &ContainerSecurityContext, path: &FieldPath, found: &mut Diagnostics) {
+    if container.run_as_non_root == Some(true) && container.run_as_user == Some(0) {
+        found.error(path.field("runAsUser"), "0 is root, and runAsNonRoot is true");
+    }
+    if container.allow_privilege_escalation == Some(false) {
+        if container.privileged == Some(true) {
+            found.error(path.field("allowPrivilegeEscalation"), "false can't stand beside privileged: true");
+        }
+        let adds_admin = container.capabilities.as_ref().and_then(|c| c.add.as_ref());
+        if adds_admin.is_some_and(|add| add.iter().any(|c| is_sys_admin(c))) {
+            found.error(
+                path.field("allowPrivilegeEscalation"),
+                "false can't stand beside the capability SYS_ADMIN",
+            );
+        }
+    }
+}
+
+fn is_sys_admin(capability: &str) -> bool {
+    matches!(capability, "SYS_ADMIN" | "CAP_SYS_ADMIN")
+}
+
+impl Transformation for SecurityContextFill {
+    fn apply(&self, terms: &Terms, subject: &mut Subject<'_>, log: &mut Log) {
+        let Some(mut pod) = subject.pod(log) else { return };
+        if pod.is_whole() {
+            for (path, value) in &self.pod {
+                let Some(now) = pod.read() else { return };
+                if !wanted(get_at(now.spec(), path), value, terms.strategy) {
+                    continue;
+                }
+                match objection_in_pod(now, path, value, self) {
+                    Some(reason) => log.skip(format_args!("spec.securityContext.{}", path.join(".")), reason),
+                    None => {
+                        let Some(spec) = pod.spec() else { return };
+                        log.set(spec, &under_context(path), value, "spec");
+                    }
+                }
+            }
+        }
+        if self.container.is_empty() {
+            return;
+        }
+        let Some(facts) = pod.read().map(PodFacts::of) else { return };
+        for_each_selected(&mut pod, terms, |container| self.fill_container(&facts, terms, container, log));
+    }
+
+    fn sets(&self) -> Vec<(String, Value)> {
+        let named = |part: &'static str, fields: &[(&'static [&'static str], Value)]| {
+            fields
+                .iter()
+                .map(|(path, value)| (format!("{part}.{}", path.join(".")), value.clone()))
+                .collect::<Vec<_>>()
+        };
+        [named("pod.securityContext", &self.pod), named("container.securityContext", &self.container)]
+            .concat()
+    }
+}
+
+impl SecurityContextFill {
+    fn fill_container(&self, facts: &PodFacts, terms: &Terms, container: ContainerMut<'_>, log: &mut Log) {
+        for (path, value) in &self.container {
+            if !wanted(get_at(container.fields, path), value, terms.strategy) {
+                continue;
+            }
+            let covered = path
+                .first()
+                .is_some_and(|field| COVERED_BY_POD.contains(field) && facts.context.contains_key(*field));
+            if covered && terms.strategy == Strategy::Default {
+                continue;
+            }
+            match objection_in_container(facts, container.fields, &container.path.name, path, value, self) {
+                Some(reason) => {
+                    log.skip(format_args!("{}.securityContext.{}", container.path, path.join(".")), reason);
+                }
+                None => log.set(container.fields, &under_context(path), value, &container.path),
+            }
+        }
+    }
+
+    fn container_user(&self) -> Option<i64> {
+        self.container.iter().find(|(path, _)| *path == ["runAsUser"]).and_then(|(_, value)| value.as_i64())
+    }
+
+    fn pod_user(&self) -> Option<i64> {
+        self.pod.iter().find(|(path, _)| *path == ["runAsUser"]).and_then(|(_, value)| value.as_i64())
+    }
+}
+
+/// The path under `securityContext`; no field there is deeper than two.
+fn under_context<'p>(path: &[&'p str]) -> Vec<&'p str> {
+    std::iter::once("securityContext").chain(path.iter().copied()).collect()
+}
+
+fn get_at<'v>(fields: &'v Fields, path: &[&str]) -> Option<&'v Value> {
+    get(get_object(fields, &["securityContext"])?, path)
+}
+
+/// Whether a field that holds `now` is to become `value`.
+fn wanted(now: Option<&Value>, value: &Value, strategy: Strategy) -> bool {
+    now.is_none_or(|now| strategy == Strategy::Override && now != value)
+}
+
+/// What of a pod bears on its containers' security contexts.
+struct PodFacts {
+    os: Os,
+    context: Fields,
+    host_users: Option<bool>,
+    app_armor_annotations: Vec<String>,
+}
+
+impl PodFacts {
+    fn of(pod: Pod<'_>) -> Self {
+        Self {
+            os: pod.os(),
+            context: get_object(pod.spec(), &["securityContext"]).cloned().unwrap_or_default(),
+            host_users: get(pod.spec(), &["hostUsers"]).and_then(Value::as_bool),
+            app_armor_annotations: app_armor_annotations(pod),
+        }
+    }
+}
+
+fn app_armor_annotations(pod: Pod<'_>) -> Vec<String> {
+    pod.annotations()
+        .filter_map(|(key, _)| key.strip_prefix(APP_ARMOR_ANNOTATION))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Why this field of the pod's context is better left alone.
+fn objection_in_pod(
+    pod: Pod<'_>,
+    path: &[&str],
+    value: &Value,
+    fill: &SecurityContextFill,
+) -> Option<String> {
+    let field = *path.first()?;
+    if let Some(reason) = os_objection(pod.os(), field) {
+        return Some(reason);
+    }
+    let context = |name: &str| get(pod.spec(), &["securityContext", name]);
+    match field {
+        "runAsNonRoot" if value == &json!(true) => {
+            if context("runAsUser") == Some(&json!(0)) {
+                return Some("the pod sets runAsUser: 0".to_owned());
+            }
+            let root = pod.own_containers().find(|(_, c)| {
+                get(c, &["securityContext", "runAsUser"]) == Some(&json!(0))
+                    && get(c, &["securityContext", "runAsNonRoot"]).is_none()
+            })?;
+            Some(format!("container {} sets runAsUser: 0", name(root.1)))
+        }
+        "runAsUser" if value == &json!(0) && context("runAsNonRoot") == Some(&json!(true)) => {
+            Some("the pod sets runAsNonRoot: true".to_owned())
+        }
+        "runAsGroup" | "fsGroup" | "supplementalGroups" => {
+            let user = fill.pod_user()?;
+            foreign_user(pod, user).map(|who| format!("it goes with runAsUser: {user}, but {who}"))
+        }
+        "appArmorProfile" if !app_armor_annotations(pod).is_empty() => {
+            Some(format!("the pod says it with the annotation {APP_ARMOR_ANNOTATION}*"))
+        }
+        "sysctls" => {
+            let names = |prefix: &[&str]| {
+                value
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .any(|sysctl| prefix.iter().any(|p| crate::object::name_of(sysctl).starts_with(p)))
+            };
+            let on = |host: &str| get(pod.spec(), &[host]) == Some(&json!(true));
+            if on("hostNetwork") && names(&["net."]) {
+                Some("net.* can't be set with hostNetwork".to_owned())
+            } else if on("hostIPC") && names(&["kernel.", "fs.mqueue."]) {
+                Some("kernel.* can't be set with hostIPC".to_owned())
+            } else {
+                None
+            }
+        }
+        _ => None,
+    }
+}
+
+/// Who in the pod was set to run as another user than `user`.
+fn foreign_user(pod: Pod<'_>, user: i64) -> Option<String> {
+    let of_pod = get(pod.spec(), &["securityContext", "runAsUser"]).and_then(Value::as_i64);
+    if let Some(other) = of_pod.filter(|other| *other != user) {
+        return Some(format!("the pod sets runAsUser: {other}"));
+    }
+    pod.own_containers().find_map(|(_, container)| {
+        let other =
+            get(container, &["securityContext", "runAsUser"])?.as_i64().filter(|other| *other != user)?;
+        Some(format!("container {} sets runAsUser: {other}", name(container)))
+    })
+}
+
+fn name(container: &Fields) -> &str {
+    get_str(container, &["name"]).unwrap_or_default()
+}
+
+/// Why this field of a container's context is better left alone.
+fn objection_in_container(
+    facts: &PodFacts,
+    container: &Fields,
+    name: &str,
+    path: &[&str],
+    value: &Value,
+    fill: &SecurityContextFill,
+) -> Option<String> {
+    let field = *path.first()?;
+    if let Some(reason) = os_objection(facts.os, field) {
+        return Some(reason);
+    }
+    let own = |path: &[&str]| get_at(container, path);
+    // A container's own field hides the pod's.
+    let effective = |field: &str| own(&[field]).or_else(|| facts.context.get(field));
+    match path {
+        ["runAsNonRoot"] if value == &json!(true) && effective("runAsUser") == Some(&json!(0)) => {
+            Some("the container runs as user 0".to_owned())
+        }
+        ["runAsUser"] if value == &json!(0) && effective("runAsNonRoot") == Some(&json!(true)) => {
+            Some("runAsNonRoot is true".to_owned())
+        }
+        ["runAsGroup"] => {
+            let user = fill.container_user()?;
+            let other = effective("runAsUser")?.as_i64().filter(|other| *other != user)?;
+            Some(format!("it goes with runAsUser: {user}, but the container runs as {other}"))
+        }
+        ["allowPrivilegeEscalation"] if value == &json!(false) => {
+            if own(&["privileged"]) == Some(&json!(true)) {
+                Some("the container is privileged".to_owned())
+            } else if adds_sys_admin(container) {
+                Some("the container adds the capability SYS_ADMIN".to_owned())
+            } else {
+                None
+            }
+        }
+        ["privileged"]
+            if value == &json!(true) && own(&["allowPrivilegeEscalation"]) == Some(&json!(false)) =>
+        {
+            Some("the container sets allowPrivilegeEscalation: false".to_owned())
+        }
+        ["capabilities", "add"]
+            if own(&["allowPrivilegeEscalation"]) == Some(&json!(false))
+                && value.as_array().into_iter().flatten().filter_map(Value::as_str).any(is_sys_admin) =>
+        {
+            Some("SYS_ADMIN can't stand beside allowPrivilegeEscalation: false".to_owned())
+        }
+        ["procMount"] if value == &json!("Unmasked") && facts.host_users != Some(false) => {
+            Some("an unmasked proc mount needs hostUsers: false".to_owned())
+        }
+        ["appArmorProfile"] if facts.app_armor_annotations.iter().any(|annotated| annotated == name) => {
+            Some(format!("the pod says it with the annotation {APP_ARMOR_ANNOTATION}{name}"))
+        }
+        _ => None,
+    }
+}
+
+fn adds_sys_admin(container: &Fields) -> bool {
+    get_list(container, &["securityContext", "capabilities", "add"])
+        .iter()
+        .filter_map(Value::as_str)
+        .any(is_sys_admin)
+}
+
+/// Windows pods have `windowsOptions` and `runAsNonRoot`, Linux pods all but `windowsOptions` (KEP-2802).
+fn os_objection(os: Os, field: &str) -> Option<String> {
+    match os {
+        Os::Windows if !matches!(field, "windowsOptions" | "runAsNonRoot") => {
+            Some("the pod is for Windows".to_owned())
+        }
+        Os::Linux if field == "windowsOptions" => Some("the pod is for Linux".to_owned()),
+        _ => None,
+    }
+}

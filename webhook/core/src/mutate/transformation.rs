@@ -1,0 +1,125 @@
+//! What every transformation is.
+
+use serde_json::Value;
+
+use super::log::Log;
+use crate::object::{ContainerMut, Fields, PodBearing, PodMut, Reach, is_mesh_container};
+use crate::resources::{ContainerType, Containers, Strategy};
+use sallyport_policy::Glob;
+
+/// Within an object, containers are added first, then fields are filled in all of them, then patches are applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    Containers,
+    Fields,
+    Patches,
+}
+
+/// One action of a mutation entry, compiled.
+pub(crate) trait Transformation: Send + Sync + std::fmt::Debug {
+    /// When it is its turn.
+    fn phase(&self) -> Phase {
+        Phase::Fields
+    }
+
+    /// Whether it applies to objects that hold no pod.
+    fn applies_to_any_kind(&self) -> bool {
+        false
+    }
+
+    /// Changes the subject and logs it. Doing it twice must change nothing the second time.
+    fn apply(&self, terms: &Terms, subject: &mut Subject<'_>, log: &mut Log);
+
+    /// What a container that it added mounts in vain, once everything is done; such a pod would be invalid.
+    fn missing_volume(&self, _template: &Fields) -> Option<String> {
+        None
+    }
+
+    /// The fields that it sets and to what: where two policies differ about one, that is a conflict.
+    fn sets(&self) -> Vec<(String, Value)>;
+}
+
+/// How an entry wants its action done.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Terms {
+    pub(crate) strategy: Strategy,
+    pub(crate) selection: Selection,
+}
+
+/// Which containers an entry is about.
+#[derive(Clone, Debug)]
+pub(crate) struct Selection {
+    names: Vec<Glob>,
+    types: Vec<ContainerType>,
+}
+
+/// The types of container that a mutation entry changes when it names none.
+const CHANGED_BY_DEFAULT: [ContainerType; 3] =
+    [ContainerType::Container, ContainerType::Init, ContainerType::Sidecar];
+
+impl Default for Selection {
+    fn default() -> Self {
+        Self { names: Vec::new(), types: CHANGED_BY_DEFAULT.to_vec() }
+    }
+}
+
+impl Selection {
+    pub(crate) fn of(containers: Option<&Containers>) -> Self {
+        let mut selection = Self::default();
+        if let Some(containers) = containers {
+            selection.names = containers.names.iter().map(|name| Glob::from(name.as_str())).collect();
+            if !containers.types.is_empty() {
+                selection.types.clone_from(&containers.types);
+            }
+        }
+        selection
+    }
+
+    pub(crate) fn selects(&self, kind: ContainerType, name: &str) -> bool {
+        self.types.contains(&kind)
+            && !is_mesh_container(name)
+            && (self.names.is_empty() || self.names.iter().any(|glob| glob.matches(name)))
+    }
+
+    /// Whether a container may be selected by both.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        let literal = |names: &[Glob]| {
+            names.iter().map(|n| n.is_literal().map(str::to_owned)).collect::<Option<Vec<_>>>()
+        };
+        let names_disjoint = match (literal(&self.names), literal(&other.names)) {
+            (Some(a), Some(b)) if !a.is_empty() && !b.is_empty() => !a.iter().any(|name| b.contains(name)),
+            _ => false,
+        };
+        !names_disjoint && self.types.iter().any(|kind| other.types.contains(kind))
+    }
+}
+
+/// The object that is being changed.
+pub(crate) struct Subject<'o> {
+    pub(crate) object: &'o mut Value,
+    pub(crate) kind: Option<PodBearing>,
+    pub(crate) reach: Reach<'o>,
+}
+
+impl Subject<'_> {
+    /// The object's pod; what is logged from now on is about it.
+    pub(crate) fn pod(&mut self, log: &mut Log) -> Option<PodMut<'_>> {
+        let kind = self.kind?;
+        log.within(kind.prefix());
+        PodMut::of(kind, self.object, self.reach)
+    }
+
+    /// The pod, where fields of the pod itself may be changed.
+    pub(crate) fn whole_pod(&mut self, log: &mut Log) -> Option<PodMut<'_>> {
+        self.pod(log).filter(PodMut::is_whole)
+    }
+}
+
+/// Calls `each` with every container of the pod that the entry is about.
+pub(crate) fn for_each_selected(pod: &mut PodMut<'_>, terms: &Terms, mut each: impl FnMut(ContainerMut<'_>)) {
+    pod.for_each_container(|container| {
+        if terms.selection.selects(container.kind, &container.path.name) {
+            each(container);
+        }
+    });
+}

@@ -1,0 +1,75 @@
+//! Finds where entries set the same field to different values.
+//!
+//! Which of them is in force is never in doubt (the first under Default, the last under Override), so a conflict is
+//! a warning: one of the entries does not do what its author thinks.
+
+use std::collections::HashMap;
+
+use sallyport_policy::{Diagnostic, FieldPath};
+use serde_json::Value;
+
+use crate::Mode;
+use crate::compile::{CompiledEntry, Policy};
+use crate::resources::Strategy;
+
+/// One setting: an entry and the value that it gives a field.
+struct Setting<'p> {
+    policy: &'p Policy,
+    entry: &'p CompiledEntry,
+    value: Value,
+}
+
+/// As many findings as anybody reads.
+const MOST: usize = 100;
+
+/// Each finding with the name of the policy that it is about: the one that has its way less than its author thinks.
+pub(super) fn find(policies: &[Policy]) -> Vec<(&str, Diagnostic)> {
+    let mut by_field: HashMap<String, Vec<Setting<'_>>> = HashMap::new();
+    let mut found = Vec::new();
+    for policy in policies {
+        for entry in policy.entries.iter().filter(|entry| entry.mode == Mode::Enforce) {
+            for (field, value) in entry.transformation.sets() {
+                let settings = by_field.entry(field.clone()).or_default();
+                for earlier in settings.iter() {
+                    if found.len() >= MOST {
+                        return found;
+                    }
+                    found.extend(conflict(&field, earlier, policy, entry, &value));
+                }
+                settings.push(Setting { policy, entry, value });
+            }
+        }
+    }
+    found
+}
+
+fn conflict<'p>(
+    field: &str,
+    earlier: &Setting<'p>,
+    policy: &'p Policy,
+    entry: &'p CompiledEntry,
+    value: &Value,
+) -> Option<(&'p str, Diagnostic)> {
+    // An Override after a Default is how one says that something is meant.
+    let strategies = (earlier.entry.terms.strategy, entry.terms.strategy);
+    let meant = matches!(strategies, (Strategy::Default, Strategy::Override));
+    let container = field.starts_with("container.");
+    if meant
+        || earlier.value == *value
+        || earlier.entry.conditions.has_expression()
+        || entry.conditions.has_expression()
+        || earlier.entry.conditions.exclude_each_other(&entry.conditions)
+        || (container && !earlier.entry.terms.selection.overlaps(&entry.terms.selection))
+        || !earlier.policy.scope.may_overlap(&policy.scope)
+    {
+        return None;
+    }
+    let (loser, winner, rule) = match strategies {
+        (Strategy::Override, Strategy::Override) => ((earlier.policy, earlier.entry), entry, "the last wins"),
+        (Strategy::Override, Strategy::Default) => ((policy, entry), earlier.entry, "it overrides"),
+        _ => ((policy, entry), earlier.entry, "the first wins"),
+    };
+    let path = FieldPath::of("spec.mutate").named(loser.1.source.entry.to_string());
+    let message = format!("{} sets {field} to something else on the same objects, and {rule}", winner.source);
+    Some((&loser.0.name, Diagnostic::warning(path, message)))
+}

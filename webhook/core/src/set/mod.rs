@@ -1,0 +1,61 @@
+//! An immutable set of policies, indexed so that a decision looks only at those that may matter.
+
+mod conflict;
+mod index;
+
+use sallyport_policy::Diagnostic;
+
+use crate::compile::{Facts, Policy};
+use index::Index;
+
+/// A set of compiled policies in the order in which they apply: ascending priority, then name.
+#[derive(Debug, Default)]
+pub struct PolicySet {
+    policies: Vec<Policy>,
+    index: Index,
+    out_of_reach: Vec<String>,
+}
+
+/// Namespaces that no policy reaches unless the set is told otherwise, so that the control plane can always restart.
+pub const NAMESPACES_OUT_OF_REACH: [&str; 2] = ["kube-system", "kube-node-lease"];
+
+impl PolicySet {
+    /// A set of policies. No policy reaches [`NAMESPACES_OUT_OF_REACH`].
+    #[must_use]
+    pub fn new(mut policies: Vec<Policy>) -> Self {
+        policies.sort_by(|a, b| a.priority.cmp(&b.priority).then_with(|| a.name.cmp(&b.name)));
+        let index = Index::of(&policies);
+        Self { policies, index, out_of_reach: NAMESPACES_OUT_OF_REACH.map(str::to_owned).to_vec() }
+    }
+
+    /// The set with one more namespace that no policy reaches, such as Sallyport's own.
+    #[must_use]
+    pub fn sparing(mut self, namespace: impl Into<String>) -> Self {
+        self.out_of_reach.push(namespace.into());
+        self
+    }
+
+    /// The policies in the order in which they apply.
+    #[must_use]
+    pub fn policies(&self) -> &[Policy] {
+        &self.policies
+    }
+
+    /// Where policies of this set contradict each other as far as can be seen without an object: each finding with
+    /// the policy that it is about.
+    #[must_use]
+    pub fn conflicts(&self) -> Vec<(&str, Diagnostic)> {
+        conflict::find(&self.policies)
+    }
+
+    /// Whether no policy reaches this namespace.
+    pub(crate) fn spares(&self, namespace: &str) -> bool {
+        self.out_of_reach.iter().any(|spared| spared == namespace)
+    }
+
+    /// The policies that may be about a request, in the order in which they apply.
+    pub(crate) fn candidates(&self, facts: &Facts<'_>, namespace: Option<&crate::Namespace>) -> Vec<&Policy> {
+        let positions = self.index.candidates(facts.request, namespace);
+        positions.into_iter().filter_map(|position| self.policies.get(position)).collect()
+    }
+}
