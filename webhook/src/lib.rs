@@ -1,0 +1,3 @@
+//! The program: admission webhook and command line.
+
+pub mod source;

@@ -1,0 +1,32 @@
+//! Kubernetes objects that people wrote: read from files, and pointed at line by line when something is wrong.
+//!
+//! [`read()`] turns files, folders and standard input into [`Document`]s: untyped values that remember where each of
+//! their fields stands. [`decode()`] makes a type of one and reports every field that does not fit.
+//! [`Reporter`] shows what was found, for people and for editors; [`Located::to_json`] for programs.
+//!
+//! What a scalar means follows Kubernetes' own reader (`sigs.k8s.io/yaml`) rather than YAML 1.2: see [`scalar`].
+
+mod compose;
+mod decode;
+mod deserializer;
+mod document;
+mod error;
+mod excerpt;
+mod locate;
+mod read;
+mod report;
+mod scalar;
+mod spans;
+mod suggest;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+pub use decode::decode;
+pub use document::{Document, parse};
+pub use error::{ReadError, Unreadable};
+pub use read::{SIZE_LIMIT, read, read_from};
+pub use report::{Colour, Located, Reporter, Tally, to_json};
+pub use suggest::nearest;
+pub use text::{Location, SourceText};
