@@ -1,1 +1,15 @@
 //! TrafficPolicy, and decisions about HTTP requests.
+//!
+//! Everything here is pure: no clock, no environment, no file system, no network, no proxy. Bytes, time and what the
+//! proxy knows of a connection are arguments, so Envoy, the admission webhook and the tests give one answer.
+
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+)]
+
+mod check;
+mod resources;
+
+pub use check::check;
+pub use resources::*;

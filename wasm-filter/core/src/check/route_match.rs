@@ -1,0 +1,76 @@
+//! Which requests a rule is about.
+
+use sallyport_policy::{Diagnostics, FieldPath};
+
+use super::syntax;
+use crate::{PathMatch, RouteMatch};
+
+pub(super) fn check(matches: &[RouteMatch], at: &FieldPath, findings: &mut Diagnostics) {
+    for (i, route) in matches.iter().enumerate() {
+        let at = at.index(i);
+        match &route.path {
+            Some(PathMatch::Exact(path)) => check_path(path, at.field("path").field("exact"), findings),
+            Some(PathMatch::Prefix(path)) => check_path(path, at.field("path").field("prefix"), findings),
+            None => {}
+        }
+        for (i, method) in route.methods.iter().enumerate() {
+            let at = at.field("methods").index(i);
+            if method.chars().any(|c| c.is_ascii_lowercase()) {
+                findings.error(
+                    at,
+                    format!(
+                        "{method:?} is not in upper case, and methods' case matters (RFC 9110 §9.1): write {:?}",
+                        method.to_ascii_uppercase()
+                    ),
+                );
+            } else {
+                syntax::check_token("a method", method, at, findings);
+            }
+        }
+        syntax::check_hosts(&route.hosts, &at.field("hosts"), findings);
+        for (i, header) in route.headers.iter().enumerate() {
+            let at = at.field("headers").index(i);
+            syntax::check_header_name(&header.name, at.field("name"), findings);
+            if header.test().is_none() {
+                findings.error(at, "exactly one of present, exact and matches is needed");
+            }
+        }
+    }
+}
+
+/// Whether a canonical path can be, or start with, this one (RFC 3986 §3.3, §6.2.2).
+fn check_path(path: &str, at: FieldPath, findings: &mut Diagnostics) {
+    let lower = path.to_ascii_lowercase();
+    let wrong = if !path.starts_with('/') {
+        Some("it does not start with '/'")
+    } else if let Some((_, what)) = [
+        ('?', "it holds a query"),
+        ('#', "it holds a fragment"),
+        (';', "it holds ';'"),
+        ('\\', "it holds '\\'"),
+    ]
+    .into_iter()
+    .find(|(c, _)| path.contains(*c))
+    {
+        Some(what)
+    } else if path.contains("//") {
+        Some("it holds an empty segment")
+    } else if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+        Some("it holds a '.' or '..' segment")
+    } else if ["%2f", "%5c", "%00", "%2e"].iter().any(|escape| lower.contains(escape)) {
+        Some("it escapes '/', '\\', '.' or NUL")
+    } else if !path.chars().all(|c| c.is_ascii_graphic()) {
+        Some("it holds a space, a control character or one beyond ASCII, which stand escaped in requests")
+    } else {
+        None
+    };
+    if path.contains('*') {
+        findings.warn(
+            at.clone(),
+            "'*' is no wildcard here and stands for itself: prefix covers everything below a path",
+        );
+    }
+    if let Some(what) = wrong {
+        findings.error(at, format!("{path:?} is not the path of any canonical request: {what}"));
+    }
+}

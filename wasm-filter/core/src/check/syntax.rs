@@ -1,0 +1,86 @@
+//! The forms of header names, header values, methods, hosts and claim paths.
+
+use sallyport_policy::{Diagnostics, FieldPath, check_dns_subdomain};
+
+use crate::ClaimPath;
+
+/// Headers that frame a message or name its receiver: to set or remove one changes what a message is, not what it says
+/// (RFC 9110 §7.2, §7.6.1; RFC 9112 §6).
+const FRAMING: [&str; 9] = [
+    "connection",
+    "content-length",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Whether `c` may stand in a token (RFC 9110 §5.6.2).
+fn is_token_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
+}
+
+/// Whether `text` is a token (RFC 9110 §5.6.2), the form of header names, methods, schemes and cookie names.
+pub(super) fn check_token(what: &str, text: &str, at: FieldPath, findings: &mut Diagnostics) {
+    if text.is_empty() {
+        findings.error(at, format!("{what} is empty"));
+    } else if let Some(c) = text.chars().find(|c| !is_token_char(*c)) {
+        findings.error(
+            at,
+            format!("{text:?} is not {what}: it holds {c:?}; write letters, digits and !#$%&'*+-.^_`|~ (RFC 9110 §5.6.2)"),
+        );
+    }
+}
+
+/// Whether `name` is the name of a header that can be read.
+pub(super) fn check_header_name(name: &str, at: FieldPath, findings: &mut Diagnostics) {
+    check_token("a header's name", name, at, findings);
+}
+
+/// Whether `name` is the name of a header that may be set or removed.
+pub(super) fn check_changeable_header(name: &str, at: FieldPath, findings: &mut Diagnostics) {
+    if FRAMING.iter().any(|framing| framing.eq_ignore_ascii_case(name)) {
+        findings.error(at, format!("{name:?} frames the message and can't be changed"));
+    } else {
+        check_header_name(name, at, findings);
+    }
+}
+
+/// Whether `value` may be a header's value (RFC 9110 §5.5).
+pub(super) fn check_header_value(value: &str, at: FieldPath, findings: &mut Diagnostics) {
+    if let Some(c) = value.chars().find(|c| !matches!(c, '\t' | ' '..='~')) {
+        findings.error(
+            at,
+            format!("a header's value can't hold {c:?}: write visible ASCII characters, spaces and tabs (RFC 9110 §5.5)"),
+        );
+    } else if value.starts_with([' ', '\t']) || value.ends_with([' ', '\t']) {
+        findings.error(at, "a header's value can't start or end with a space or a tab (RFC 9110 §5.5)");
+    }
+}
+
+/// Whether each host is a name in lower case, or one after `*.`.
+pub(super) fn check_hosts(hosts: &[String], at: &FieldPath, findings: &mut Diagnostics) {
+    for (i, host) in hosts.iter().enumerate() {
+        let at = at.index(i);
+        if host.contains(':') {
+            findings.error(at, format!("{host:?} holds a ':': write the host without scheme and port"));
+        } else if let Err(error) = check_dns_subdomain(host.strip_prefix("*.").unwrap_or(host)) {
+            findings.error(at, format!("{error}; or such a name after \"*.\""));
+        }
+    }
+}
+
+/// Whether a path of names leads anywhere.
+pub(super) fn check_claim_path(path: &ClaimPath, at: &FieldPath, findings: &mut Diagnostics) {
+    if path.is_empty() {
+        findings.error(at.clone(), "no claim is named: write a list of names, such as [sub]");
+    }
+    for (i, name) in path.iter().enumerate() {
+        if name.is_empty() {
+            findings.error(at.index(i), "a claim's name is empty");
+        }
+    }
+}
