@@ -31,7 +31,9 @@ impl Excerpt {
             ..at.byte_range.end.clamp(bytes.start, bytes.end) - bytes.start;
         let first = line.get(..marked.start).map_or(0, |before| before.chars().count());
         let length = line.chars().count();
-        let skipped = if length > WIDTH { first.saturating_sub(LEAD).min(length - WIDTH) } else { 0 };
+        let end = first + line.get(marked.clone()).map_or(0, |marked| marked.chars().count());
+        let skipped =
+            if end > WIDTH { first.saturating_sub(LEAD).min(length.saturating_sub(WIDTH)) } else { 0 };
         let mut text = String::new();
         let mut mark = None::<Range<usize>>;
         if skipped > 0 {
