@@ -136,6 +136,6 @@ fn check_key(key: &KeySource, spec: &TrafficPolicySpec, at: &FieldPath, findings
                 }
             }
         }
-        KeySource::Host {} | KeySource::Method {} | KeySource::Path(_) | KeySource::Peer {} => {}
+        KeySource::Host(_) | KeySource::Method(_) | KeySource::Path(_) | KeySource::Peer(_) => {}
     }
 }

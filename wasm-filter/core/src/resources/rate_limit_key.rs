@@ -1,6 +1,6 @@
 //! What a limit counts apart.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use super::{ClaimPath, is_default};
@@ -16,13 +16,24 @@ pub enum KeySource {
     /// A request header.
     Header(HeaderKey),
     /// The request's host, in lower case and without port.
-    Host {},
+    Host(NoOptions),
     /// The request's method.
-    Method {},
+    Method(NoOptions),
     /// The request's path, without the query.
     Path(PathKey),
     /// The identity in the client's certificate of mutual TLS, such as `cluster.local/ns/shop/sa/cart`.
-    Peer {},
+    Peer(NoOptions),
+}
+
+/// Nothing to choose, written `{}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = without_additional_properties)]
+pub struct NoOptions {}
+
+/// The API server takes no schema with `additionalProperties: false`.
+fn without_additional_properties(schema: &mut Schema) {
+    schema.remove("additionalProperties");
 }
 
 /// A claim of a valid token.
