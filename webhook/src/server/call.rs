@@ -1,0 +1,291 @@
+//! One admission call, from its headers to its answer.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody as _};
+use axum::extract::Request as HttpRequest;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use sallyport_admission::Operation;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument as _, Span, field};
+
+use super::metrics::{Metrics, Verdict};
+use super::review::{self, Malformed};
+use super::routes::Endpoint;
+use super::serve::Limits;
+use super::{Gate, response};
+
+/// Bodies up to this size are decided on the thread that read them. To move work elsewhere costs some 10 µs, a
+/// review of this size some 500 µs: longer than that, other calls on the thread should not wait.
+const INLINE_BYTES: usize = 64 * 1024;
+
+/// What every call shares.
+pub(crate) struct Admission {
+    pub(crate) gate: Arc<dyn Gate>,
+    pub(crate) metrics: Metrics,
+    pub(crate) limits: Limits,
+    /// Bytes of bodies that may still be held.
+    memory: Arc<Semaphore>,
+    /// Threads that may still be busy with large bodies.
+    threads: Arc<Semaphore>,
+}
+
+impl Admission {
+    pub(crate) fn new(gate: Arc<dyn Gate>, metrics: Metrics, limits: Limits) -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            gate,
+            metrics,
+            limits,
+            memory: Arc::new(Semaphore::new(limits.bodies_bytes.min(Semaphore::MAX_PERMITS))),
+            threads: Arc::new(Semaphore::new(threads)),
+        }
+    }
+}
+
+/// Why a call has no decision.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("the content type is not application/json; expected an AdmissionReview as application/json")]
+    ContentType,
+    #[error("the body is encoded; expected it without Content-Encoding")]
+    ContentEncoding,
+    #[error("the body has more than {limit} bytes; expected at most that many")]
+    TooLarge { limit: usize },
+    #[error("the body did not arrive in time; expected it within {} ms", .0.as_millis())]
+    SlowBody(Duration),
+    #[error("the body ended before its announced end; expected all of it")]
+    BrokenBody,
+    #[error("{0}")]
+    Malformed(#[from] Malformed),
+    #[error("too many requests are being decided: try again")]
+    Overload,
+    #[error("no decision within {} ms", .0.as_millis())]
+    Deadline(Duration),
+    #[error("the decision failed: this is a bug, and the log says more")]
+    Panicked,
+}
+
+/// Who is told what about a failure.
+enum Class {
+    /// The request is at fault.
+    Malformed(StatusCode, &'static str),
+    /// We are: 503, so that the webhook's failurePolicy decides.
+    Unanswered(&'static str),
+}
+
+impl Failure {
+    fn class(&self) -> Class {
+        match self {
+            Self::ContentType => Class::Malformed(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-type"),
+            Self::ContentEncoding => Class::Malformed(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-encoding"),
+            Self::TooLarge { .. } => Class::Malformed(StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
+            Self::SlowBody(_) => Class::Malformed(StatusCode::REQUEST_TIMEOUT, "slow-body"),
+            Self::BrokenBody => Class::Malformed(StatusCode::BAD_REQUEST, "broken-body"),
+            Self::Malformed(malformed) => Class::Malformed(StatusCode::BAD_REQUEST, malformed.fault.reason()),
+            Self::Overload => Class::Unanswered("overload"),
+            Self::Deadline(_) => Class::Unanswered("deadline"),
+            Self::Panicked => Class::Unanswered("panic"),
+        }
+    }
+}
+
+/// Answers one request to `endpoint`.
+pub(crate) async fn answer(admission: &Admission, endpoint: Endpoint, request: HttpRequest) -> Response {
+    let span = tracing::info_span!(
+        "admission",
+        path = endpoint.path(),
+        uid = field::Empty,
+        kind = field::Empty,
+        namespace = field::Empty,
+        name = field::Empty,
+        operation = field::Empty,
+    );
+    let call = admission.metrics.begin(endpoint);
+    let outcome = decide(admission, endpoint, request).instrument(span.clone()).await;
+    let ms = call.milliseconds();
+    let _entered = span.enter();
+    match outcome {
+        Ok(Decided { bytes, operation, verdict }) => {
+            call.decided(operation, verdict);
+            match verdict {
+                Verdict::Denied => tracing::info!(verdict = verdict.name(), ms, "decided"),
+                Verdict::Allowed | Verdict::Patched => {
+                    tracing::debug!(verdict = verdict.name(), ms, "decided");
+                }
+            }
+            ([(header::CONTENT_TYPE, "application/json")], bytes).into_response()
+        }
+        Err(failure) => {
+            let status = match failure.class() {
+                Class::Malformed(status, reason) => {
+                    tracing::warn!(reason, ms, "malformed: {failure}");
+                    call.malformed(reason);
+                    status
+                }
+                Class::Unanswered(reason) => {
+                    tracing::error!(reason, ms, "unanswered: {failure}");
+                    call.unanswered(reason);
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
+            };
+            (status, format!("{failure}\n")).into_response()
+        }
+    }
+}
+
+struct Decided {
+    bytes: Vec<u8>,
+    operation: Operation,
+    verdict: Verdict,
+}
+
+async fn decide(admission: &Admission, endpoint: Endpoint, request: HttpRequest) -> Result<Decided, Failure> {
+    let (head, body) = request.into_parts();
+    check(&head.headers)?;
+    let allowance = allowance(&head.uri, admission.limits.deadline);
+    let deadline = Instant::now() + allowance;
+    let (bytes, held) =
+        timeout_at(deadline, read(admission, body)).await.unwrap_or(Err(Failure::SlowBody(allowance)))?;
+    let gate = Arc::clone(&admission.gate);
+    if bytes.len() <= INLINE_BYTES {
+        return judge(gate.as_ref(), endpoint, &bytes);
+    }
+    let missed = |_| Failure::Deadline(allowance);
+    let thread = timeout_at(deadline, Arc::clone(&admission.threads).acquire_owned())
+        .await
+        .map_err(missed)?
+        .map_err(|_| Failure::Overload)?;
+    let span = Span::current();
+    let judging = tokio::task::spawn_blocking(move || {
+        // Held until the work ends, also where nobody waits for it any more.
+        let _held = (thread, held);
+        span.in_scope(|| judge(gate.as_ref(), endpoint, &bytes))
+    });
+    timeout_at(deadline, judging).await.map_err(missed)?.unwrap_or(Err(Failure::Panicked))
+}
+
+/// Decodes, asks the gate, encodes.
+fn judge(gate: &dyn Gate, endpoint: Endpoint, body: &[u8]) -> Result<Decided, Failure> {
+    let judged = catch_unwind(AssertUnwindSafe(|| {
+        let request = review::decode(body)?;
+        describe(&request);
+        let decision = match endpoint {
+            Endpoint::Mutate => gate.mutate(&request),
+            Endpoint::ValidatePolicies => gate.check_resource(&request),
+        };
+        let patches = endpoint.patches();
+        let bytes = response::encode(&request.uid, &decision, patches).map_err(|_| Failure::Panicked)?;
+        Ok(Decided { bytes, operation: request.operation, verdict: Verdict::of(&decision, patches) })
+    }));
+    judged.unwrap_or(Err(Failure::Panicked))
+}
+
+/// Tells the log what is asked about: never the object itself.
+fn describe(request: &sallyport_admission::Request) {
+    let span = Span::current();
+    if span.is_disabled() {
+        return;
+    }
+    let kind = &request.kind;
+    let slash = if kind.group.is_empty() { "" } else { "/" };
+    span.record("uid", request.uid.as_str());
+    span.record("kind", field::display(format_args!("{}{slash}{} {}", kind.group, kind.version, kind.kind)));
+    span.record("namespace", request.namespace.as_str());
+    span.record("name", request.name.as_str());
+    span.record("operation", field::display(request.operation));
+}
+
+fn check(headers: &HeaderMap) -> Result<(), Failure> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = text(header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        return Err(Failure::ContentType);
+    }
+    match text(header::CONTENT_ENCODING).trim() {
+        "" => Ok(()),
+        identity if identity.eq_ignore_ascii_case("identity") => Ok(()),
+        _ => Err(Failure::ContentEncoding),
+    }
+}
+
+/// How long a call may take: what the API server says it waits (`?timeout=10s`), at most `limit`.
+fn allowance(uri: &Uri, limit: Duration) -> Duration {
+    let said = uri.query().and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("timeout=")));
+    let seconds = said.and_then(|text| text.strip_suffix('s')).and_then(|text| text.parse().ok());
+    seconds.map_or(limit, |seconds| Duration::from_secs(seconds).min(limit))
+}
+
+/// The whole body, and the memory that it takes up.
+async fn read(
+    admission: &Admission,
+    mut body: Body,
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Failure> {
+    let limit = admission.limits.body_bytes;
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    let mut held: Option<OwnedSemaphorePermit> = None;
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Failure::BrokenBody)?.into_data() else { continue };
+        length += data.len();
+        if announced.max(length) > limit {
+            return Err(refuse_large(body, limit).await);
+        }
+        let permits = u32::try_from(data.len()).map_err(|_| Failure::Overload)?;
+        let more =
+            Arc::clone(&admission.memory).try_acquire_many_owned(permits).map_err(|_| Failure::Overload)?;
+        match &mut held {
+            Some(held) => held.merge(more),
+            None => held = Some(more),
+        }
+        if first.is_empty() {
+            first = data;
+        } else {
+            if all.is_empty() {
+                all.reserve(announced.max(length));
+                all.extend_from_slice(&first);
+            }
+            all.extend_from_slice(&data);
+        }
+    }
+    Ok((if all.is_empty() { first } else { all.freeze() }, held))
+}
+
+/// Reads on for a while before it refuses: a client that is still sending when the connection closes may never see
+/// the answer.
+async fn refuse_large(mut body: Body, limit: usize) -> Failure {
+    let mut length = 0;
+    while length <= limit
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        length += frame.data_ref().map_or(0, Bytes::len);
+    }
+    Failure::TooLarge { limit }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_api_servers_timeout_shortens_the_deadline_and_never_lengthens_it() {
+        let limit = Duration::from_secs(10);
+        let check = |uri: &str, want: u64| {
+            let uri: Uri = uri.parse().unwrap();
+            assert_eq!(allowance(&uri, limit), Duration::from_secs(want), "{uri}");
+        };
+        check("/mutate", 10);
+        check("/mutate?timeout=3s", 3);
+        check("/mutate?a=b&timeout=30s", 10);
+        check("/mutate?timeout=soon", 10);
+        check("/mutate?timeout=-1s", 10);
+    }
+}

@@ -1,0 +1,165 @@
+//! One connection, from accept to close.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use hyper::body::Incoming;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::metrics::Metrics;
+use super::serve::{Limits, Phase};
+use super::tls::Certificates;
+
+/// Calls that one HTTP/2 connection may have at a time. The API server opens another connection beyond that.
+const STREAMS: u32 = 256;
+/// How often an HTTP/2 connection is asked whether it is still there, and how long it may take to say so.
+const PING: Duration = Duration::from_secs(30);
+/// Once asked to end, how long a connection without a call may stay: a request may be on its way, and hyper waits for
+/// the first one of an HTTP/1.1 connection even then.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How connections of one port are served.
+#[derive(Clone)]
+pub(crate) struct Port {
+    pub(crate) router: Router,
+    pub(crate) limits: Limits,
+    /// From this phase on, a connection finishes its calls and closes.
+    pub(crate) until: Phase,
+    pub(crate) phase: watch::Receiver<Phase>,
+    /// `None` where plain HTTP/1.1 is spoken.
+    pub(crate) tls: Option<(Arc<Certificates>, Metrics)>,
+}
+
+impl Port {
+    /// Serves a connection until either side closes it.
+    pub(crate) async fn serve(self, tcp: TcpStream) {
+        if let Err(error) = tcp.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+        let Some((certificates, metrics)) = &self.tls else { return self.http(tcp, false).await };
+        let handshake = async {
+            let current = Certificates::current(certificates).await;
+            metrics.certificate_expires(current.not_after);
+            TlsAcceptor::from(current.config).accept(tcp).await
+        };
+        match timeout(self.limits.handshake, handshake).await {
+            Ok(Ok(tls)) => {
+                let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
+                self.http(tls, http2).await;
+            }
+            Ok(Err(error)) => {
+                metrics.handshake_failed("tls");
+                tracing::debug!(%error, "a TLS handshake failed");
+            }
+            Err(_) => {
+                metrics.handshake_failed("timeout");
+                tracing::debug!("a TLS handshake took too long");
+            }
+        }
+    }
+
+    async fn http<I: AsyncRead + AsyncWrite + Unpin + 'static>(self, io: I, http2: bool) {
+        // ALPN has said what is spoken, so nothing is guessed from the first bytes, which may never come.
+        let builder = Builder::new(TokioExecutor::new());
+        let mut builder = if http2 { builder.http2_only() } else { builder.http1_only() };
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.limits.header);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS)
+            .keep_alive_interval(PING)
+            .keep_alive_timeout(PING);
+
+        let activity = Arc::new(Activity::default());
+        let router = TowerToHyperService::new(self.router);
+        let service = service_fn(|request: hyper::Request<Incoming>| {
+            let busy = Busy::begin(&activity);
+            let answer = router.call(request);
+            async move {
+                let response = answer.await;
+                drop(busy);
+                response
+            }
+        });
+        let connection = builder.serve_connection(TokioIo::new(io), service);
+        tokio::pin!(connection);
+
+        let (mut phase, until) = (self.phase, self.until);
+        let mut ending = false;
+        let mut seen = 0;
+        let mut quiet = every(self.limits.idle);
+        loop {
+            tokio::select! {
+                closed = connection.as_mut() => {
+                    if let Err(error) = closed {
+                        tracing::debug!(%error, "a connection broke");
+                    }
+                    return;
+                }
+                () = until.reached(&mut phase), if !ending => {
+                    ending = true;
+                    connection.as_mut().graceful_shutdown();
+                    quiet = every(LINGER);
+                }
+                _ = quiet.tick() => {
+                    let (calls, busy) = activity.read();
+                    if busy == 0 && calls == seen {
+                        if ending {
+                            return;
+                        }
+                        ending = true;
+                        connection.as_mut().graceful_shutdown();
+                        quiet = every(LINGER);
+                    }
+                    seen = calls;
+                }
+            }
+        }
+    }
+}
+
+fn every(period: Duration) -> Interval {
+    let mut interval = interval_at(Instant::now() + period, period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+/// What a connection is used for.
+#[derive(Default)]
+struct Activity {
+    calls: AtomicU64,
+    busy: AtomicUsize,
+}
+
+impl Activity {
+    /// Calls begun so far, and calls without an answer.
+    fn read(&self) -> (u64, usize) {
+        (self.calls.load(Ordering::Relaxed), self.busy.load(Ordering::Relaxed))
+    }
+}
+
+struct Busy(Arc<Activity>);
+
+impl Busy {
+    fn begin(activity: &Arc<Activity>) -> Self {
+        activity.calls.fetch_add(1, Ordering::Relaxed);
+        activity.busy.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(activity))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}

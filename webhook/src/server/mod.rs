@@ -1,0 +1,58 @@
+//! The admission server: what the API server talks to, and nothing of what is decided.
+//!
+//! Two ports. One speaks HTTP/1.1 and HTTP/2 over TLS and answers AdmissionReviews (`POST /mutate`,
+//! `POST /validate-policies`); the other speaks plain HTTP to the kubelet and to Prometheus (`GET /healthz`,
+//! `/readyz`, `/metrics`). What to answer is asked of a [`Gate`], so the server runs, and is tested, without policies.
+//!
+//! A call passes, in this order: connection limit → TLS → routes → body limit → memory limit → deadline →
+//! [`review`] → [`Gate`] → [`response`]. A body that is no AdmissionReview is answered 4xx with one sentence. Shed
+//! load, a missed deadline and a panic are answered 503: whether that refuses or admits is the webhook
+//! configuration's `failurePolicy` to say, not ours.
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # use sallyport::server::{Config, Gate, Identity, Server, ServerError, terminated};
+//! # async fn start(gate: Arc<dyn Gate>) -> Result<(), ServerError> {
+//! let identity = Identity::SelfIssued { names: Vec::new(), ca: Some("ca.pem".into()) };
+//! let mut server = Server::bind(Config::new(identity), gate).await?;
+//! server.registry_mut().register("policies", "Policies in force", prometheus_client::metrics::gauge::Gauge::<i64>::default());
+//! let drained = server.run(terminated()).await;
+//! # Ok(()) }
+//! ```
+
+mod bounded;
+mod call;
+mod connection;
+mod metrics;
+pub mod response;
+pub mod review;
+mod routes;
+mod self_issued;
+mod serve;
+mod signal;
+mod tls;
+
+use sallyport_admission::{Decision, Request};
+
+pub use routes::Endpoint;
+pub use serve::{Config, Drained, Limits, Server, ServerError};
+pub use signal::terminated;
+pub use tls::{CertificateError, Identity};
+
+/// What the server asks of the gate. Implemented by the program over its policy store.
+///
+/// The methods are called on the server's own threads and are expected to compute, not to wait: a review of 4 KB is
+/// decided where it was read, a large one on a thread of its own. A panic in any of them is answered 503.
+pub trait Gate: Send + Sync + 'static {
+    /// Decides about a workload: `POST /mutate`.
+    fn mutate(&self, request: &Request) -> Decision;
+
+    /// Decides about one of Sallyport's own resources: `POST /validate-policies`. A patch is not returned.
+    fn check_resource(&self, request: &Request) -> Decision;
+
+    /// Whether decisions can be made yet.
+    ///
+    /// # Errors
+    /// What is still missing, as one plain sentence: it is the body of `/readyz`.
+    fn ready(&self) -> Result<(), String>;
+}

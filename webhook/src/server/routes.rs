@@ -1,0 +1,104 @@
+//! Which paths there are, on both ports.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+
+use super::Gate;
+use super::call::{self, Admission};
+use super::metrics::{self, Metrics};
+use super::serve::Phase;
+use super::tls::Certificates;
+
+/// A path of the TLS port: what kind of question is asked there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Workloads: `/mutate`.
+    Mutate,
+    /// Sallyport's own resources: `/validate-policies`.
+    ValidatePolicies,
+}
+
+impl Endpoint {
+    /// Every path that there is.
+    pub const ALL: [Self; 2] = [Self::Mutate, Self::ValidatePolicies];
+
+    /// The path, as a webhook configuration names it.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Mutate => "/mutate",
+            Self::ValidatePolicies => "/validate-policies",
+        }
+    }
+
+    /// Whether a patch may be returned: not to a validating webhook.
+    pub(crate) fn patches(self) -> bool {
+        self == Self::Mutate
+    }
+}
+
+/// The paths of the TLS port.
+pub(crate) fn admission(state: Arc<Admission>) -> Router {
+    let mut router = Router::new();
+    for endpoint in Endpoint::ALL {
+        let handler = move |State(state): State<Arc<Admission>>, request: Request| async move {
+            call::answer(&state, endpoint, request).await
+        };
+        router = router.route(endpoint.path(), post(handler));
+    }
+    router
+        .method_not_allowed_fallback(async || {
+            (StatusCode::METHOD_NOT_ALLOWED, "an AdmissionReview is sent with POST\n")
+        })
+        .fallback(async || {
+            (StatusCode::NOT_FOUND, "no such path: there are POST /mutate and POST /validate-policies\n")
+        })
+        .with_state(state)
+}
+
+/// What the plain port tells of.
+pub(crate) struct Operations {
+    pub(crate) gate: Arc<dyn Gate>,
+    pub(crate) phase: watch::Receiver<Phase>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) metrics: Metrics,
+    pub(crate) certificates: Arc<Certificates>,
+}
+
+/// The paths of the plain port.
+pub(crate) fn operations(state: Arc<Operations>) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(exposition))
+        .fallback(async || {
+            (StatusCode::NOT_FOUND, "no such path: there are GET /healthz, GET /readyz and GET /metrics\n")
+        })
+        .with_state(state)
+}
+
+async fn readyz(State(state): State<Arc<Operations>>) -> Response {
+    if *state.phase.borrow() != Phase::Serving {
+        return (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n").into_response();
+    }
+    match state.gate.ready() {
+        Ok(()) => "ok\n".into_response(),
+        Err(missing) => (StatusCode::SERVICE_UNAVAILABLE, format!("{missing}\n")).into_response(),
+    }
+}
+
+async fn exposition(State(state): State<Arc<Operations>>) -> Response {
+    // Read here too: without connections nobody else would notice that a certificate was renewed.
+    state.metrics.certificate_expires(Certificates::current(&state.certificates).await.not_after);
+    match metrics::exposition(&state.registry) {
+        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}

@@ -1,0 +1,307 @@
+//! Binding, accepting, draining.
+
+use std::future::Future;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::Gate;
+use super::call::Admission;
+use super::connection::Port;
+use super::metrics::Metrics;
+use super::routes::{self, Operations};
+use super::tls::{CertificateError, Certificates, Identity};
+
+/// Connections that the plain port has at a time: the kubelet, Prometheus and somebody's curl.
+const OPERATIONS_CONNECTIONS: usize = 64;
+/// How long the plain port waits for its own answers once all else has ended.
+const OPERATIONS_DRAIN: Duration = Duration::from_secs(1);
+/// How long to wait before accepting again when the system has no file descriptor left.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// Where the server listens, as whom, and what it endures.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The TLS port. Port 0 takes a free one: see [`Server::admission_addr`].
+    pub admission: SocketAddr,
+    /// The plain port, for probes and metrics.
+    pub operations: SocketAddr,
+    /// The certificate.
+    pub identity: Identity,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// Ports 8443 and 8080 on every address, IPv6 and IPv4, with the default limits.
+    #[must_use]
+    pub fn new(identity: Identity) -> Self {
+        let any = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+        Self { admission: any(8443), operations: any(8080), identity, limits: Limits::default() }
+    }
+}
+
+/// What the server endures, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The bytes that one body may have. etcd stores 1.5 MiB an object; an update holds two, and JSON escapes.
+    pub body_bytes: usize,
+    /// The bytes that all bodies may have that are held at a time. Beyond that, calls are answered 503.
+    pub bodies_bytes: usize,
+    /// Connections of the TLS port at a time, handshakes included. Further ones wait to be accepted.
+    pub connections: usize,
+    /// From accept to the end of the TLS handshake.
+    pub handshake: Duration,
+    /// For an HTTP/1.1 request's headers, from the end of the request before it.
+    pub header: Duration,
+    /// From a request's headers to its answer. The API server's own timeout counts where it is shorter.
+    pub deadline: Duration,
+    /// Without a call, a connection is closed after one to two times this long.
+    pub idle: Duration,
+    /// How long the server still accepts connections after it is asked to end, with `/readyz` failing, since
+    /// endpoints and API servers learn late that a replica leaves.
+    pub shutdown_delay: Duration,
+    /// How long calls in flight may take to finish after that.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 8 << 20,
+            bodies_bytes: 128 << 20,
+            connections: 1024,
+            handshake: Duration::from_secs(5),
+            header: Duration::from_secs(30),
+            deadline: Duration::from_secs(10),
+            idle: Duration::from_secs(120),
+            shutdown_delay: Duration::from_secs(5),
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+/// How far a server has come. It only moves on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    Serving,
+    /// Asked to end: still accepting, no longer ready.
+    Leaving,
+    /// No longer accepting: calls in flight are finished.
+    Draining,
+    /// All calls have ended.
+    Ended,
+}
+
+impl Phase {
+    /// Returns once the server has come as far as this. Where the server is gone altogether it has.
+    pub(crate) async fn reached(self, phase: &mut watch::Receiver<Self>) {
+        let _ = phase.wait_for(|phase| *phase >= self).await;
+    }
+}
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The certificate.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// An address is taken, or not ours.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections of the TLS port that were cut because they had not ended within [`Limits::drain`].
+    pub cut: usize,
+}
+
+/// A server that is bound to its ports and not yet running.
+pub struct Server {
+    admission: TcpListener,
+    operations: TcpListener,
+    addresses: (SocketAddr, SocketAddr),
+    gate: Arc<dyn Gate>,
+    limits: Limits,
+    certificates: Arc<Certificates>,
+    registry: Registry,
+    metrics: Metrics,
+}
+
+impl Server {
+    /// Loads the certificate and binds both ports. Connections wait in the kernel until [`Server::run`].
+    ///
+    /// # Errors
+    /// When the certificate cannot be served or a port cannot be bound.
+    pub async fn bind(config: Config, gate: Arc<dyn Gate>) -> Result<Self, ServerError> {
+        let certificates = Arc::new(Certificates::load(&config.identity)?);
+        let (admission, admission_addr) = listen(config.admission).await?;
+        let (operations, operations_addr) = listen(config.operations).await?;
+        let mut registry = Registry::with_prefix("sallyport");
+        let metrics = Metrics::new(&mut registry);
+        let addresses = (admission_addr, operations_addr);
+        let limits = config.limits;
+        Ok(Self { admission, operations, addresses, gate, limits, certificates, registry, metrics })
+    }
+
+    /// The address of the TLS port.
+    #[must_use]
+    pub fn admission_addr(&self) -> SocketAddr {
+        self.addresses.0
+    }
+
+    /// The address of the plain port.
+    #[must_use]
+    pub fn operations_addr(&self) -> SocketAddr {
+        self.addresses.1
+    }
+
+    /// The certificate of the authority to trust, in PEM, where the certificate is self-issued.
+    #[must_use]
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.certificates.ca_pem()
+    }
+
+    /// What `/metrics` shows, under the prefix `sallyport`: the program adds its own here.
+    pub fn registry_mut(&mut self) -> &mut Registry {
+        &mut self.registry
+    }
+
+    /// Serves until `shutdown` resolves, then as [`Limits::shutdown_delay`] and [`Limits::drain`] say.
+    ///
+    /// The plain port answers to the end. Dropping the future cuts every connection at once.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
+        let (announce, phase) = watch::channel(Phase::Serving);
+        let operations = Arc::new(Operations {
+            gate: Arc::clone(&self.gate),
+            phase: phase.clone(),
+            registry: Arc::new(self.registry),
+            metrics: self.metrics.clone(),
+            certificates: Arc::clone(&self.certificates),
+        });
+        let admission = Arc::new(Admission::new(self.gate, self.metrics.clone(), self.limits));
+        let operations = Port {
+            router: routes::operations(operations),
+            limits: self.limits,
+            until: Phase::Ended,
+            phase: phase.clone(),
+            tls: None,
+        };
+        let admission = Port {
+            router: routes::admission(admission),
+            limits: self.limits,
+            until: Phase::Draining,
+            phase,
+            tls: Some((self.certificates, self.metrics)),
+        };
+        let (addresses, limits) = (self.addresses, self.limits);
+        tracing::info!(admission = %addresses.0, operations = %addresses.1, "listening");
+
+        let ending = async {
+            shutdown.await;
+            announce.send_replace(Phase::Leaving);
+            tracing::info!(delay = ?limits.shutdown_delay, "no longer ready");
+            tokio::time::sleep(limits.shutdown_delay).await;
+            announce.send_replace(Phase::Draining);
+        };
+        let deciding = async {
+            let connections = accept(self.admission, admission, limits.connections).await;
+            tracing::info!(connections = connections.len(), "no longer accepting");
+            let cut = drain(connections, limits.drain).await;
+            announce.send_replace(Phase::Ended);
+            Drained { cut }
+        };
+        let telling = async {
+            drain(accept(self.operations, operations, OPERATIONS_CONNECTIONS).await, OPERATIONS_DRAIN).await
+        };
+        let ((), drained, _) = tokio::join!(ending, deciding, telling);
+        tracing::info!(cut = drained.cut, "ended");
+        drained
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let failed = |source| ServerError::Listen { address, source };
+    let listener = match TcpListener::bind(address).await {
+        // Every address, where the kernel has no IPv6.
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && error.kind() != io::ErrorKind::AddrInUse => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await.map_err(|_| failed(error))?
+        }
+        bound => bound.map_err(failed)?,
+    };
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+/// Accepts until the port's phase is over; the listener is closed when this returns.
+async fn accept(listener: TcpListener, port: Port, most: usize) -> JoinSet<()> {
+    let slots = Arc::new(Semaphore::new(most));
+    let mut connections = JoinSet::new();
+    let mut phase = port.phase.clone();
+    let over = port.until.reached(&mut phase);
+    tokio::pin!(over);
+    loop {
+        let next = async {
+            let slot = Arc::clone(&slots).acquire_owned().await;
+            (slot, listener.accept().await)
+        };
+        tokio::select! {
+            biased;
+            () = &mut over => return connections,
+            Some(ended) = connections.join_next() => report(ended),
+            (slot, accepted) = next => match accepted {
+                Ok((tcp, _)) => {
+                    let serving = port.clone().serve(tcp);
+                    connections.spawn(async move {
+                        let _slot = slot;
+                        serving.await;
+                    });
+                }
+                Err(error) if is_the_clients(&error) => tracing::debug!(%error, "a connection was not accepted"),
+                Err(error) => {
+                    tracing::error!(%error, "cannot accept connections");
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
+                }
+            }
+        }
+    }
+}
+
+/// Whether the client left before it was accepted.
+fn is_the_clients(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// Waits for the connections to end, at most `bound` long; the others are cut, and counted.
+async fn drain(mut connections: JoinSet<()>, bound: Duration) -> usize {
+    let all = async {
+        while let Some(ended) = connections.join_next().await {
+            report(ended);
+        }
+    };
+    match timeout(bound, all).await {
+        Ok(()) => 0,
+        Err(_) => connections.len(),
+    }
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection's task failed");
+    }
+}

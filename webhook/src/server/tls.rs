@@ -1,0 +1,239 @@
+//! The certificate that is served, and what TLS is spoken with it.
+//!
+//! Files are read anew for every connection. A mounted Secret is renewed by swapping a symbolic link, which watching
+//! the file would miss; reading a few kilobytes costs less than a tenth of the handshake that follows.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use sha2::{Digest as _, Sha256};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use super::self_issued;
+
+/// Whose certificate is served.
+#[derive(Clone, Debug)]
+pub enum Identity {
+    /// A certificate and its key from PEM files, as a mounted Secret of type `kubernetes.io/tls` holds them.
+    Files {
+        /// The certificate, followed by its intermediates.
+        certificate: PathBuf,
+        /// The private key: PKCS#8, SEC1 or PKCS#1.
+        key: PathBuf,
+    },
+    /// A certificate of an authority that is made for this run and forgotten after it, for `localhost`, `127.0.0.1`,
+    /// `::1` and what is named. For one machine.
+    SelfIssued {
+        /// Further names and IP addresses.
+        names: Vec<String>,
+        /// Where the authority's certificate is written, for clients to trust.
+        ca: Option<PathBuf>,
+    },
+}
+
+/// Why no certificate can be served.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file does not hold what it should, in PEM.
+    #[error("{} holds no {wanted} in PEM: {source}", path.display())]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// `certificate` or `private key`.
+        wanted: &'static str,
+        /// Why.
+        source: rustls::pki_types::pem::Error,
+    },
+    /// The certificate cannot be served with the key: they are no pair, or of a kind that is not supported.
+    #[error("the certificate and the key cannot be served: {0}")]
+    Pair(#[from] rustls::Error),
+    /// The certificate's validity cannot be read.
+    #[error("the certificate is no X.509: {0}")]
+    X509(String),
+    /// A certificate cannot be issued: a name is no DNS name.
+    #[error("cannot issue a certificate: {0}")]
+    Issue(#[from] rcgen::Error),
+    /// The authority's certificate cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// What one connection is served with.
+#[derive(Clone)]
+pub(crate) struct Current {
+    pub(crate) config: Arc<ServerConfig>,
+    /// When the first certificate of the chain expires: Unix time in seconds.
+    pub(crate) not_after: i64,
+}
+
+/// The certificate that is served now.
+pub(crate) struct Certificates {
+    files: Option<Files>,
+    state: Mutex<State>,
+    ca_pem: Option<String>,
+}
+
+struct Files {
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+struct State {
+    current: Current,
+    /// What `current` was read from.
+    digest: [u8; 32],
+    /// What was last logged about files that cannot be served; each complaint is made once.
+    complaint: Option<String>,
+}
+
+impl Certificates {
+    /// The certificate of `identity`, which must be servable now.
+    pub(crate) fn load(identity: &Identity) -> Result<Self, CertificateError> {
+        match identity {
+            Identity::Files { certificate, key } => {
+                let files = Files { certificate: certificate.clone(), key: key.clone() };
+                let pems = files.read()?;
+                let state = State { current: pems.parse(&files)?, digest: pems.digest(), complaint: None };
+                Ok(Self { files: Some(files), state: Mutex::new(state), ca_pem: None })
+            }
+            Identity::SelfIssued { names, ca } => {
+                let issued = self_issued::issue(names)?;
+                if let Some(path) = ca {
+                    self_issued::publish(path, &issued.ca_pem)
+                        .map_err(|source| CertificateError::Write { path: path.clone(), source })?;
+                }
+                let current = serve(vec![issued.certificate], issued.key)?;
+                let state = State { current, digest: [0; 32], complaint: None };
+                Ok(Self { files: None, state: Mutex::new(state), ca_pem: Some(issued.ca_pem) })
+            }
+        }
+    }
+
+    /// The PEM of the authority that was made for this run.
+    pub(crate) fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
+    }
+
+    /// What to serve the next connection with, read off the async threads: a file system can hang.
+    pub(crate) async fn current(this: &Arc<Self>) -> Current {
+        if this.files.is_none() {
+            return this.last_good();
+        }
+        let certificates = Arc::clone(this);
+        let read = tokio::task::spawn_blocking(move || certificates.refresh()).await;
+        read.unwrap_or_else(|_| this.last_good())
+    }
+
+    fn last_good(&self) -> Current {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).current.clone()
+    }
+
+    /// Reads the files; where they are new and a pair, that is what is served from now on. A pair that is half
+    /// written, or was never one, leaves the last good one in place.
+    fn refresh(&self) -> Current {
+        let Some(files) = &self.files else { return self.last_good() };
+        let read = files.read();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let renewed = read.and_then(|pems| {
+            let digest = pems.digest();
+            Ok(if digest == state.digest { None } else { Some((pems.parse(files)?, digest)) })
+        });
+        match renewed {
+            Ok(None) => state.complaint = None,
+            Ok(Some((current, digest))) => {
+                tracing::info!(not_after = current.not_after, "the certificate was renewed");
+                *state = State { current, digest, complaint: None };
+            }
+            Err(error) => {
+                let complaint = error.to_string();
+                if state.complaint.as_ref() != Some(&complaint) {
+                    tracing::error!(%error, "the last good certificate stays in use");
+                    state.complaint = Some(complaint);
+                }
+            }
+        }
+        state.current.clone()
+    }
+}
+
+impl Files {
+    fn read(&self) -> Result<Pems, CertificateError> {
+        let read = |path: &Path| {
+            std::fs::read(path).map_err(|source| CertificateError::Read { path: path.to_owned(), source })
+        };
+        Ok(Pems { certificate: read(&self.certificate)?, key: read(&self.key)? })
+    }
+}
+
+struct Pems {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl Pems {
+    fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.certificate.len().to_le_bytes());
+        hash.update(&self.certificate);
+        hash.update(&self.key);
+        hash.finalize().into()
+    }
+
+    fn parse(&self, files: &Files) -> Result<Current, CertificateError> {
+        let wrong =
+            |path: &Path, wanted, source| CertificateError::Pem { path: path.to_owned(), wanted, source };
+        let chain = CertificateDer::pem_slice_iter(&self.certificate)
+            .collect::<Result<Vec<_>, _>>()
+            .and_then(|chain| {
+                if chain.is_empty() { Err(rustls::pki_types::pem::Error::NoItemsFound) } else { Ok(chain) }
+            })
+            .map_err(|source| wrong(&files.certificate, "certificate", source))?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key)
+            .map_err(|source| wrong(&files.key, "private key", source))?;
+        serve(chain, key)
+    }
+}
+
+/// TLS 1.2 and 1.3 with aws-lc-rs; HTTP/2 preferred. The provider is named here rather than installed for the whole
+/// process, so that no other crate's choice changes what is spoken.
+fn serve(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Current, CertificateError> {
+    let not_after = not_after(&chain)?;
+    let provider: CryptoProvider = rustls::crypto::aws_lc_rs::default_provider();
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Current { config: Arc::new(config), not_after })
+}
+
+/// When the first certificate of the chain expires; an intermediate may do so before its leaf.
+fn not_after(chain: &[CertificateDer<'_>]) -> Result<i64, CertificateError> {
+    let mut first = i64::MAX;
+    for der in chain {
+        let (_, certificate) =
+            X509Certificate::from_der(der).map_err(|error| CertificateError::X509(error.to_string()))?;
+        first = first.min(certificate.validity().not_after.timestamp());
+    }
+    Ok(first)
+}

@@ -1,0 +1,135 @@
+//! Clients that are slow, silent, too many or too large, and a gate that fails.
+
+use std::time::Duration;
+
+use sallyport::server::Limits;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::gate::{Fake, Held, allowed};
+use crate::running::{Running, body, large_body, limits, within};
+
+/// What a bound that is meant to be met is set to.
+const SOON: Duration = Duration::from_millis(30);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_gate_that_panics_is_503_and_the_connection_lives_on() {
+    let gate =
+        Fake::new(|request| if request.uid == "bad" { panic!("as the test wants") } else { allowed() });
+    let server = Running::start(gate).await;
+    for client in [server.http1(), server.http2()] {
+        for bytes in [0, 100_000] {
+            let answer = server.post(&client, "/mutate", large_body("bad", bytes)).await;
+            let want = "the decision failed: this is a bug, and the log says more\n";
+            assert_eq!((answer.status, answer.text.as_str()), (503, want));
+            server.post(&client, "/mutate", large_body("good", bytes)).await.response();
+        }
+    }
+    let metrics = server.get("/metrics").await.text;
+    assert!(metrics.contains("sallyport_admission_unanswered_total{reason=\"panic\"} 4\n"), "{metrics}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn bodies_beyond_the_memory_that_is_set_aside_are_503() {
+    let server = Running::with(Fake::allowing(), Limits { bodies_bytes: 10_000, ..limits() }).await;
+    let client = server.http2();
+    let answer = server.post(&client, "/mutate", large_body("u", 10_000)).await;
+    assert_eq!(
+        (answer.status, answer.text.as_str()),
+        (503, "too many requests are being decided: try again\n")
+    );
+    for _ in 0..100 {
+        // What was held is given back: together these are far more than 10,000 bytes.
+        server.post(&client, "/mutate", body("u")).await.response();
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_decision_that_misses_its_deadline_is_503() {
+    let (held, gate) = Held::gate();
+    let server = Running::with(gate, Limits { deadline: SOON, ..limits() }).await;
+    let answer = server.post(&server.http2(), "/mutate", large_body("u", 100_000)).await;
+    held.release();
+    assert_eq!((answer.status, answer.text.as_str()), (503, "no decision within 30 ms\n"));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_body_that_never_arrives_is_408() {
+    let server = Running::with(Fake::allowing(), Limits { deadline: SOON, ..limits() }).await;
+    let mut tls = server.tls(&["http/1.1"]).await.unwrap();
+    let head = "POST /mutate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+                content-length: 100\r\n\r\n{";
+    tls.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // An end without close_notify is an error in TLS; what was read stays.
+    let _ = within(tls.read_to_end(&mut answer)).await;
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer}");
+    assert!(answer.ends_with("the body did not arrive in time; expected it within 30 ms\n"), "{answer}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn silent_clients_are_let_go_at_each_stage() {
+    let limits = Limits { handshake: SOON, header: SOON, idle: SOON, ..limits() };
+    let server = Running::with(Fake::allowing(), limits).await;
+    let mut rest = Vec::new();
+    // No TLS.
+    let mut tcp = TcpStream::connect(server.admission).await.unwrap();
+    assert_eq!(within(tcp.read_to_end(&mut rest)).await.unwrap(), 0);
+    // No end of the headers; no preface; no call after the preface.
+    for (alpn, sent) in [
+        ("http/1.1", "POST /mutate HTTP/1.1\r\nx: "),
+        ("http/1.1", ""),
+        ("h2", ""),
+        ("h2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"),
+    ] {
+        let mut tls = within(async {
+            loop {
+                // Where the machine is so slow that the handshake meets its bound, it is tried again.
+                if let Ok(tls) = server.tls(&[alpn]).await {
+                    break tls;
+                }
+            }
+        })
+        .await;
+        let _ = tls.write_all(sent.as_bytes()).await;
+        let _ = within(tls.read_to_end(&mut rest)).await;
+    }
+    let metrics = server.get("/metrics").await.text;
+    assert!(metrics.contains("sallyport_tls_handshake_failures_total{reason=\"timeout\"}"), "{metrics}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_connection_beyond_the_limit_waits_for_its_turn() {
+    let server = Running::with(Fake::allowing(), Limits { connections: 1, ..limits() }).await;
+    let first = server.http1();
+    server.post(&first, "/mutate", body("u")).await.response();
+    let second = server.http1();
+    let request =
+        second.post(server.url("/mutate")).header("content-type", "application/json").body(body("u"));
+    let call = tokio::spawn(request.send());
+    // The first connection still answers while the second waits.
+    server.post(&first, "/mutate", body("u")).await.response();
+    assert!(!call.is_finished());
+    drop(first);
+    assert_eq!(within(call).await.unwrap().unwrap().status(), 200);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_no_tls_is_counted_and_harms_nobody() {
+    let server = Running::start(Fake::allowing()).await;
+    let mut tcp = TcpStream::connect(server.admission).await.unwrap();
+    tcp.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let mut rest = Vec::new();
+    let _ = within(tcp.read_to_end(&mut rest)).await;
+    server.post(&server.http2(), "/mutate", body("u")).await.response();
+    let metrics = server.get("/metrics").await.text;
+    assert!(metrics.contains("sallyport_tls_handshake_failures_total{reason=\"tls\"} 1\n"), "{metrics}");
+    server.stop().await;
+}
