@@ -61,24 +61,21 @@ fn cases() -> Vec<(Vec<u8>, &'static str)> {
             "something follows the AdmissionReview; expected the end of the body",
         ),
         (nested(1000), "the body is nested deeper than 127 levels; expected at most that many"),
-        (
-            with("/apiVersion", secret()),
-            "apiVersion has another value than admission.k8s.io/v1; expected admission.k8s.io/v1",
-        ),
+        (with("/apiVersion", secret()), "apiVersion has an unexpected value; expected admission.k8s.io/v1"),
         (with("/apiVersion", None), "apiVersion is missing; expected admission.k8s.io/v1"),
         (with("/apiVersion", Some(json!([SECRET]))), "apiVersion is a list; expected a string (line "),
-        (with("/kind", secret()), "kind has another value than AdmissionReview; expected AdmissionReview"),
+        (with("/kind", secret()), "kind has an unexpected value; expected AdmissionReview"),
         (with("/kind", None), "kind is missing; expected AdmissionReview"),
         (with("/request", None), "request is missing; expected an object"),
         (with("/request", Some(Value::Null)), "request is null; expected an object (line "),
         (with("/request/uid", None), "request.uid is missing; expected a string of 1 to 128 bytes"),
         (
             with("/request/uid", Some(json!(""))),
-            "request.uid has another value than a string of 1 to 128 bytes",
+            "request.uid has an unexpected value; expected a string of 1 to 128 bytes",
         ),
         (
             with("/request/uid", Some(json!(SECRET.repeat(30)))),
-            "request.uid has another value than a string of 1 to 128 bytes",
+            "request.uid has an unexpected value; expected a string of 1 to 128 bytes",
         ),
         (with("/request/uid", Some(json!(7))), "request.uid is a number; expected a string (line "),
         (
@@ -87,7 +84,7 @@ fn cases() -> Vec<(Vec<u8>, &'static str)> {
         ),
         (
             with("/request/operation", secret()),
-            "request.operation has another value than CREATE, UPDATE, DELETE or CONNECT",
+            "request.operation has an unexpected value; expected CREATE, UPDATE, DELETE or CONNECT",
         ),
         (with("/request/kind", None), "request.kind is missing; expected an object"),
         (with("/request/kind", secret()), "request.kind is a string; expected an object (line "),
