@@ -1,5 +1,6 @@
 //! Clients that are slow, silent, too many or too large, and a gate that fails.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sallyport::server::Limits;
@@ -107,17 +108,21 @@ async fn silent_clients_are_let_go_at_each_stage() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_connection_beyond_the_limit_waits_for_its_turn() {
     let server = Running::with(Fake::allowing(), Limits { connections: 1, ..limits() }).await;
-    let first = server.http1();
-    server.post(&first, "/mutate", body("u")).await.response();
-    let second = server.http1();
-    let request =
-        second.post(server.url("/mutate")).header("content-type", "application/json").body(body("u"));
-    let call = tokio::spawn(request.send());
-    // The first connection still answers while the second waits.
-    server.post(&first, "/mutate", body("u")).await.response();
-    assert!(!call.is_finished());
+    let server = Arc::new(server);
+    let mut first = server.tls(&["http/1.1"]).await.unwrap();
+    let waiting = tokio::spawn({
+        let server = Arc::clone(&server);
+        async move { server.tls(&["http/1.1"]).await.map(drop) }
+    });
+    // The first connection is served while the second waits.
+    first.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let mut status = [0; 12];
+    within(first.read_exact(&mut status)).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 404");
+    assert!(!waiting.is_finished());
     drop(first);
-    assert_eq!(within(call).await.unwrap().unwrap().status(), 200);
+    within(waiting).await.unwrap().unwrap();
+    let server = Arc::into_inner(server).unwrap();
     server.stop().await;
 }
 
