@@ -1,0 +1,181 @@
+//! A compiled expression.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use cel::common::ast::SourceInfo;
+use cel::common::types::{CelBool, CelString};
+use cel::common::value::Val;
+use cel::{Context, Env, IdedExpr, ParseErrors};
+use serde_json::Value;
+
+use super::checks::{self, Returns};
+use super::error::{CompileError, EvaluationError};
+use super::library::ENVIRONMENT;
+use super::metering;
+use super::result::to_json;
+use super::scope::{Scope, Variable};
+
+/// Bytes of an expression.
+pub const MAX_EXPRESSION_LENGTH: usize = 4096;
+
+/// A CEL expression, compiled once and evaluated often.
+pub struct Expression {
+    source: String,
+    metered: IdedExpr,
+    variables: BTreeSet<Variable>,
+    environment: Arc<Env>,
+}
+
+impl Expression {
+    /// Compiles a condition.
+    ///
+    /// # Errors
+    /// When the source is longer than [`MAX_EXPRESSION_LENGTH`], is no CEL, names a variable or a function that does
+    /// not exist, has a malformed pattern, is nested too deeply, or visibly evaluates to anything but a bool.
+    pub fn compile(source: &str) -> Result<Self, CompileError> {
+        Self::compile_for(source, Returns::Bool)
+    }
+
+    /// Compiles what a message says; as [`Expression::compile`], but for a string.
+    ///
+    /// # Errors
+    /// As [`Expression::compile`], or when it visibly evaluates to anything but a string.
+    pub fn compile_message(source: &str) -> Result<Self, CompileError> {
+        Self::compile_for(source, Returns::String)
+    }
+
+    /// Compiles an expression that may evaluate to anything.
+    ///
+    /// # Errors
+    /// As [`Expression::compile`], except for the result.
+    pub fn compile_value(source: &str) -> Result<Self, CompileError> {
+        Self::compile_for(source, Returns::Anything)
+    }
+
+    fn compile_for(source: &str, returns: Returns) -> Result<Self, CompileError> {
+        let at_start = |message: String| CompileError { message, line: 1, column: 1 };
+        if source.len() > MAX_EXPRESSION_LENGTH {
+            return Err(at_start(format!("longer than {MAX_EXPRESSION_LENGTH} bytes")));
+        }
+        let environment = ENVIRONMENT.as_ref().map_err(|error| at_start(error.to_string()))?;
+        // The parser is generated and large: should it panic, that is a bad expression, not the end of the program.
+        let parsed = catch_unwind(AssertUnwindSafe(|| environment.parser().parse_with_source_info(source)))
+            .map_err(|_| at_start("the parser cannot read it".to_owned()))?;
+        let (expr, positions) = parsed.map_err(|errors| syntax_error(&errors))?;
+        let context = Context::with_env(Arc::clone(environment));
+        let variables = checks::check(&expr, returns, &context).map_err(|fault| {
+            let (line, column) = position(source, &positions, fault.id);
+            CompileError { message: fault.message, line, column }
+        })?;
+        Ok(Self {
+            source: source.to_owned(),
+            metered: metering::meter(expr),
+            variables,
+            environment: Arc::clone(environment),
+        })
+    }
+
+    /// The expression as written.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The variables that it names.
+    #[must_use]
+    pub fn variables(&self) -> &BTreeSet<Variable> {
+        &self.variables
+    }
+
+    /// Whether the condition holds.
+    ///
+    /// # Errors
+    /// When evaluation fails, exhausts the scope's budget, or gives anything but a bool.
+    pub fn evaluate_bool(&self, scope: &Scope<'_>) -> Result<bool, EvaluationError> {
+        self.evaluate_with(scope, |value| {
+            value.downcast_ref::<CelBool>().map(|bool| *bool.inner()).ok_or_else(|| wrong_type(value, "bool"))
+        })
+    }
+
+    /// The message.
+    ///
+    /// # Errors
+    /// When evaluation fails, exhausts the scope's budget, or gives anything but a string.
+    pub fn evaluate_string(&self, scope: &Scope<'_>) -> Result<String, EvaluationError> {
+        self.evaluate_with(scope, |value| {
+            let string = value.downcast_ref::<CelString<'_>>();
+            string.map(|string| string.inner().to_owned()).ok_or_else(|| wrong_type(value, "string"))
+        })
+    }
+
+    /// The result as JSON. An optional is what it holds, or null.
+    ///
+    /// # Errors
+    /// When evaluation fails, exhausts the scope's budget, or gives what JSON cannot hold (bytes, types, NaN).
+    pub fn evaluate_value(&self, scope: &Scope<'_>) -> Result<Value, EvaluationError> {
+        self.evaluate_with(scope, |value| to_json(value, scope.budget()))
+    }
+
+    fn evaluate_with<T>(
+        &self,
+        scope: &Scope<'_>,
+        read: impl FnOnce(&dyn Val) -> Result<T, EvaluationError>,
+    ) -> Result<T, EvaluationError> {
+        let evaluate = || -> Result<T, EvaluationError> {
+            let mut context = Context::with_env(Arc::clone(&self.environment));
+            context.set_variable_resolver(scope);
+            read(cel::Value::resolve_val(&self.metered, &context)?.as_ref())
+        };
+        // None is known that could panic; should there be one, it must cost this answer only.
+        let outcome = catch_unwind(AssertUnwindSafe(evaluate))
+            .unwrap_or_else(|_| Err(EvaluationError::Internal("the interpreter panicked".to_owned())));
+        // `||` and `?.` pass over errors, this one as well: the answer would depend on where the budget ran out.
+        if scope.budget().is_exhausted() {
+            return Err(EvaluationError::BudgetExhausted { limit: scope.budget().spent() });
+        }
+        outcome
+    }
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Expression")
+            .field("source", &self.source)
+            .field("variables", &self.variables)
+            .finish()
+    }
+}
+
+fn wrong_type(value: &dyn Val, wanted: &'static str) -> EvaluationError {
+    EvaluationError::WrongType { found: value.get_type().name().to_owned(), wanted }
+}
+
+/// The first of the parser's errors: the others follow from it.
+fn syntax_error(errors: &ParseErrors) -> CompileError {
+    let natural = |number: isize| usize::try_from(number).unwrap_or(0).max(1);
+    match errors.errors.first() {
+        Some(first) => CompileError {
+            message: first.msg.clone(),
+            line: natural(first.pos.0),
+            column: natural(first.pos.1),
+        },
+        None => CompileError { message: "no expression".to_owned(), line: 1, column: 1 },
+    }
+}
+
+/// Line and column of a part of the expression, both from 1.
+fn position(source: &str, positions: &SourceInfo, id: u64) -> (usize, usize) {
+    let offset = positions.offset_for(id).and_then(|(start, _)| usize::try_from(start).ok()).unwrap_or(0);
+    let (mut line, mut column) = (1, 1);
+    for (_, character) in source.char_indices().take_while(|(at, _)| *at < offset) {
+        if character == '\n' {
+            (line, column) = (line + 1, 1);
+        } else {
+            column += 1;
+        }
+    }
+    (line, column)
+}
