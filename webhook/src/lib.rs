@@ -1,4 +1,8 @@
-//! The program: admission webhook and command line.
+//! The program: the admission webhook and the command line. I/O only; what is decided is decided in the pure packages.
 
+pub mod cli;
+pub mod crds;
+pub mod gate;
+pub mod policies;
 pub mod server;
 pub mod source;

@@ -22,18 +22,19 @@ pub enum Mode {
     Audit,
 }
 
-/// The policy entry behind a change or a finding. Written `policy/entry`.
+/// The policy entry behind a change or a finding. Written `policy/entry`, or `policy`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Source {
     /// The policy's name.
     pub policy: Arc<str>,
-    /// The entry's name.
+    /// The entry's name; empty where it is about the policy as a whole.
     pub entry: Arc<str>,
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.policy, self.entry)
+        f.write_str(&self.policy)?;
+        if self.entry.is_empty() { Ok(()) } else { write!(f, "/{}", self.entry) }
     }
 }
 

@@ -55,9 +55,8 @@ impl Policy {
         if spec.mutate.is_empty() && spec.validate.is_empty() {
             found.error(path.clone(), "the policy does nothing; give entries under mutate or validate");
         }
-        let names = spec.mutate.iter().map(|entry| ("mutate", entry.name.as_str()));
-        let names = names.chain(spec.validate.iter().map(|entry| ("validate", entry.name.as_str())));
-        check_entry_names(names, &path, &mut found);
+        check_entry_names(spec.mutate.iter().map(|entry| entry.name.as_str()), &path.field("mutate"), &mut found);
+        check_entry_names(spec.validate.iter().map(|entry| entry.name.as_str()), &path.field("validate"), &mut found);
 
         let entries: Vec<CompiledEntry> = spec
             .mutate
@@ -121,21 +120,15 @@ fn entry_path(list: &FieldPath, index: usize, name: &str) -> FieldPath {
     list.then(if name.is_empty() { Segment::Index(index) } else { Segment::Named(name.to_owned()) })
 }
 
-/// Names are unique over both lists: denials and exceptions name `policy/entry` and nothing else.
-fn check_entry_names<'n>(
-    names: impl Iterator<Item = (&'static str, &'n str)>,
-    path: &FieldPath,
-    found: &mut Diagnostics,
-) {
+/// Names are unique in their list: what is changed names a mutation, what is refused or excepted a validation.
+fn check_entry_names<'n>(names: impl Iterator<Item = &'n str>, list: &FieldPath, found: &mut Diagnostics) {
     let mut seen = HashSet::new();
-    let mut position = (usize::MAX, "");
-    for (list, name) in names {
-        position = if position.1 == list { (position.0 + 1, list) } else { (0, list) };
-        let at = path.field(list).index(position.0).field("name");
+    for (i, name) in names.enumerate() {
+        let at = list.index(i).field("name");
         if let Err(wrong) = check_dns_label(name) {
-            found.error(at.clone(), wrong.to_string());
+            found.error(at, wrong.to_string());
         } else if !seen.insert(name) {
-            found.error(at, format!("another entry of this policy is called `{name}`"));
+            found.error(at, format!("another entry of this list is called `{name}`"));
         }
     }
 }

@@ -28,4 +28,5 @@ pub use validate::{
 };
 pub use workload_policy::{
     Condition, ControllerHandling, ExceptionRules, FailurePolicy, Scope, WorkloadPolicySpec,
+    WorkloadPolicyStatus,
 };

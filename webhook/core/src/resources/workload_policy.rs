@@ -1,8 +1,8 @@
 //! WorkloadPolicy: what workloads are given, and what they are refused for.
 
-use sallyport_policy::{Duration, LabelSelector};
+use sallyport_policy::{Duration, LabelSelector, StatusCondition};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{MutateEntry, ValidateEntry};
 use crate::{Mode, Operation};
@@ -126,4 +126,18 @@ pub struct Condition {
     /// A CEL expression that is true or false.
     #[schemars(length(min = 1, max = 4096))]
     pub expression: String,
+}
+
+/// What has become of the policy.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadPolicyStatus {
+    /// The `metadata.generation` that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Accepted: the policy is right and in force. If not, the reason is Invalid, and the message holds every field
+    /// that is wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<StatusCondition>,
 }

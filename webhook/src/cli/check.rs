@@ -1,0 +1,85 @@
+//! `sallyport check`: are these policies right.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Ending, Output, paint};
+use crate::policies::{Loaded, load};
+use crate::source::{Colour, Reporter, read};
+
+#[derive(Args)]
+pub(super) struct CheckArgs {
+    /// Policies: files or folders, - for standard input
+    #[arg(required = true, value_name = "PATH")]
+    policies: Vec<PathBuf>,
+    /// How to print what is found
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Ending> {
+    let (documents, errors) = read(&args.policies);
+    let loaded = load(documents, &errors);
+    match args.output {
+        Output::Json => {
+            let mut out = io::stdout().lock();
+            for located in &loaded.findings {
+                writeln!(out, "{}", located.to_json())?;
+            }
+        }
+        Output::Text => {
+            let tally = {
+                let mut reporter = Reporter::new(io::stdout().lock(), Colour::for_stream(&io::stdout()));
+                for located in &loaded.findings {
+                    reporter.located(located)?;
+                }
+                reporter.finish()?
+            };
+            if !loaded.has_errors() {
+                let gap = if tally == crate::source::Tally::default() { "" } else { "\n" };
+                anstream::println!("{gap}{}✓{:#} {}", paint::ADDED, paint::ADDED, summary(&loaded));
+                tell_what_is_not_in_force(&loaded);
+            }
+        }
+    }
+    Ok(if loaded.has_errors() { Ending::BadInput } else { Ending::Passed })
+}
+
+fn summary(loaded: &Loaded) -> String {
+    let policies = loaded.set.policies();
+    let mutations: usize = policies.iter().map(|policy| policy.mutations()).sum();
+    let validations: usize = policies.iter().map(|policy| policy.validations()).sum();
+    let count =
+        |number: usize, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
+    let mut text = format!(
+        "{} right: {}, {}",
+        count(policies.len(), "WorkloadPolicy is", "WorkloadPolicies are"),
+        count(mutations, "mutation", "mutations"),
+        count(validations, "validation", "validations"),
+    );
+    if loaded.others > 0 {
+        text.push_str(&format!("; {} more right", count(loaded.others, "resource is", "resources are")));
+    }
+    text
+}
+
+/// Tells what is wrong or doubtful with policies, on standard error; whether something is wrong.
+pub(super) fn tell(loaded: &Loaded, warnings_too: bool) -> io::Result<bool> {
+    let mut reporter = Reporter::new(io::stderr().lock(), Colour::for_stream(&io::stderr()));
+    for located in &loaded.findings {
+        if warnings_too || located.diagnostic.severity == sallyport_policy::Severity::Error {
+            reporter.located(located)?;
+        }
+    }
+    reporter.finish()?;
+    tell_what_is_not_in_force(loaded);
+    Ok(loaded.has_errors())
+}
+
+fn tell_what_is_not_in_force(loaded: &Loaded) {
+    if let Some(text) = loaded.not_in_force() {
+        anstream::eprintln!("{}!{:#} {text}", paint::DOUBT, paint::DOUBT);
+    }
+}

@@ -1,0 +1,121 @@
+//! The command line.
+
+mod admit;
+mod check;
+mod crds;
+mod explain;
+mod offline;
+mod paint;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// What a command ends with, as the exit code says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// 0: everything passed.
+    Passed,
+    /// 1: something is refused or failing.
+    Refused,
+    /// 2: the command was used wrongly, or its input is bad.
+    BadInput,
+}
+
+impl From<Ending> for ExitCode {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Passed => Self::SUCCESS,
+            Ending::Refused => Self::from(1),
+            Ending::BadInput => Self::from(2),
+        }
+    }
+}
+
+/// Two gates for Kubernetes workloads under one set of policies.
+#[derive(Parser)]
+#[command(
+    name = "sallyport",
+    version,
+    about,
+    propagate_version = true,
+    after_help = "Exit codes: 0 passed, 1 refused or failing, 2 wrong usage or bad input."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the admission webhook
+    Serve(serve::ServeArgs),
+    /// Show what policies do to objects: what is changed, and what is refused
+    Admit(admit::AdmitArgs),
+    /// Show which policy, and which line of it, changed each field
+    Explain(explain::ExplainArgs),
+    /// Check policies: errors, and doubts such as two policies that contradict each other
+    Check(check::CheckArgs),
+    /// Print the CustomResourceDefinitions of Sallyport's resources
+    Crds(crds::CrdsArgs),
+}
+
+/// Objects, and the policies that they are put to.
+#[derive(Args)]
+struct ObjectArgs {
+    /// Policies: files or folders, - for standard input. May be given more than once
+    #[arg(long, short, required = true, value_name = "PATH")]
+    policies: Vec<PathBuf>,
+    /// Objects: files or folders, - for standard input
+    #[arg(required = true, value_name = "PATH")]
+    objects: Vec<PathBuf>,
+    /// The namespace of objects that name none
+    #[arg(long, short, default_value = "default", value_name = "NAME")]
+    namespace: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people
+    Text,
+    /// For programs: one line an object
+    Json,
+}
+
+/// Runs the program with the process's arguments.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { Ending::BadInput } else { Ending::Passed };
+            error.print().ok();
+            return code.into();
+        }
+    };
+    let ending = match cli.command {
+        Command::Serve(args) => serve::run(args),
+        Command::Admit(args) => admit::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Crds(args) => crds::run(&args),
+    };
+    match ending {
+        Ok(ending) => ending.into(),
+        // The reader went away, as in `sallyport admit … | head`: that is no failure.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("{}error:{:#} {error:#}", paint::ERROR, paint::ERROR);
+            Ending::BadInput.into()
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}

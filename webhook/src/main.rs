@@ -1,0 +1,7 @@
+//! Starts the program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sallyport::cli::run()
+}

@@ -1,0 +1,157 @@
+//! The policies in force: an immutable set behind an atomic pointer, made anew when a file changes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use tokio::sync::mpsc;
+
+use super::load::{Loaded, load};
+use crate::source::{Located, read};
+
+/// Policies from folders, followed as they change. What is wrong never replaces what was right.
+#[derive(Debug)]
+pub struct Store {
+    inputs: Vec<PathBuf>,
+    current: ArcSwap<Loaded>,
+    metrics: StoreMetrics,
+}
+
+/// Why there is no store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Something is wrong with the policies, and there are none from before.
+    #[error("the policies are not right")]
+    Wrong(Vec<Located>),
+    /// The folders can't be watched.
+    #[error("cannot watch {}: {source}", path.display())]
+    Watch {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: notify::Error,
+    },
+}
+
+#[derive(Debug, Default)]
+struct StoreMetrics {
+    policies: Gauge,
+    in_force: Gauge,
+    reloads: Counter,
+    refused: Counter,
+}
+
+/// Editors and kubelets write several files at once; what follows within this time belongs together.
+const SETTLE: Duration = Duration::from_millis(100);
+
+impl Store {
+    /// Loads the policies of these files and folders.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn open(inputs: Vec<PathBuf>) -> Result<Self, StoreError> {
+        let (documents, errors) = read(&inputs);
+        let loaded = load(documents, &errors);
+        if loaded.has_errors() {
+            return Err(StoreError::Wrong(loaded.findings));
+        }
+        let metrics = StoreMetrics::default();
+        metrics.show(&loaded);
+        Ok(Self { inputs, current: ArcSwap::from_pointee(loaded), metrics })
+    }
+
+    /// The policies in force.
+    #[must_use]
+    pub fn current(&self) -> Arc<Loaded> {
+        self.current.load_full()
+    }
+
+    /// Loads the policies anew; the set in force stays where anything is wrong. Gives all findings.
+    pub fn reload(&self) -> Result<Arc<Loaded>, Vec<Located>> {
+        let (documents, errors) = read(&self.inputs);
+        let loaded = load(documents, &errors);
+        if loaded.has_errors() {
+            self.metrics.refused.inc();
+            self.metrics.in_force.set(0);
+            return Err(loaded.findings);
+        }
+        self.metrics.reloads.inc();
+        self.metrics.show(&loaded);
+        self.current.store(Arc::new(loaded));
+        Ok(self.current())
+    }
+
+    /// Adds the store's metrics to a registry.
+    pub fn register(&self, registry: &mut Registry) {
+        let StoreMetrics { policies, in_force, reloads, refused } = &self.metrics;
+        registry.register("policies", "Policies in force", policies.clone());
+        registry.register(
+            "policies_current",
+            "1 where the files as they stand are in force, 0 where they are wrong and an earlier set is",
+            in_force.clone(),
+        );
+        registry.register("policy_reloads", "Times that changed files came into force", reloads.clone());
+        registry.register("policy_reloads_refused", "Times that changed files were wrong", refused.clone());
+    }
+
+    /// Follows the files until the future is dropped.
+    ///
+    /// # Errors
+    /// When they can't be watched.
+    pub async fn follow(&self) -> Result<(), StoreError> {
+        let (changed, mut changes) = mpsc::channel::<()>(1);
+        // One message is enough, however many events there are: a full channel says it already.
+        let notice = move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                changed.try_send(()).ok();
+            }
+        };
+        let wrong = |path: &Path, source| StoreError::Watch { path: path.to_owned(), source };
+        let mut watcher: RecommendedWatcher =
+            notify::recommended_watcher(notice).map_err(|source| wrong(Path::new("."), source))?;
+        for input in &self.inputs {
+            // An editor replaces a file, so a watch on the file itself would end: its folder is watched.
+            let watched = if input.is_dir() { input.as_path() } else { parent(input) };
+            watcher.watch(watched, RecursiveMode::Recursive).map_err(|source| wrong(watched, source))?;
+        }
+        // What changed between loading and watching.
+        self.reload_and_tell();
+        while changes.recv().await.is_some() {
+            tokio::time::sleep(SETTLE).await;
+            while changes.try_recv().is_ok() {}
+            self.reload_and_tell();
+        }
+        Ok(())
+    }
+
+    fn reload_and_tell(&self) {
+        match self.reload() {
+            Ok(loaded) => tracing::info!(policies = loaded.set.policies().len(), "policies are in force"),
+            Err(findings) => {
+                for located in findings {
+                    tracing::error!(finding = %located, "policies are wrong");
+                }
+                tracing::error!(
+                    policies = self.current().set.policies().len(),
+                    "the last good policies stay in force until the files are right"
+                );
+            }
+        }
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+impl StoreMetrics {
+    fn show(&self, loaded: &Loaded) {
+        self.policies.set(i64::try_from(loaded.set.policies().len()).unwrap_or(i64::MAX));
+        self.in_force.set(1);
+    }
+}
