@@ -14,6 +14,7 @@ mod decide;
 mod decision;
 mod mutate;
 mod object;
+pub mod offline;
 mod request;
 pub mod resources;
 mod set;
