@@ -4,9 +4,10 @@ use serde_json::Value;
 
 /// For each element of `new`, the position of its earlier version in `old`.
 ///
-/// `field` is the list's. Elements are the same by their merge key, as strategic merge patches have it, though a port is
-/// known by its protocol too. Where a key repeats, the first is the first, and so on. Elements of other lists are the
-/// same by position where the lists are equally long, and otherwise if they are equal.
+/// `field` is the list's. Elements are the same by their merge key, as strategic merge patches have it,
+/// though a port is known by its protocol too. Where a key repeats, the first is the first, and so on.
+/// Elements of other lists are the same by position where the lists are equally long, and otherwise if they
+/// are equal.
 pub(super) fn positions(field: &str, old: &[Value], new: &[Value]) -> Vec<Option<usize>> {
     let mut taken = vec![false; old.len()];
     let mut take = |same: &dyn Fn(&Value) -> bool| {

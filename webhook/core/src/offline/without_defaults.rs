@@ -7,12 +7,14 @@ use super::list_elements::positions;
 use crate::object::Fields;
 use crate::{GroupVersionKind, PodBearing};
 
-/// The object that a person would have written to get `mutated`: what was `written`, with what the policies changed.
+/// The object that a person would have written to get `mutated`: what was `written`, with what the policies
+/// changed.
 ///
-/// `defaulted` is `written` after [`apply_defaults`], and `mutated` is `defaulted` after the policies. Wherever the two
-/// agree, the person's own text stays, be it nothing; everything else is as the policies left it. So what they insert,
-/// such as a container, is shown whole. A default that would come out differently beside what the policies changed (the
-/// pull policy of an image that they replaced) is written out: the result's defaults are those of `mutated`.
+/// `defaulted` is `written` after [`apply_defaults`], and `mutated` is `defaulted` after the policies.
+/// Wherever the two agree, the person's own text stays, be it nothing; everything else is as the policies
+/// left it. So what they insert, such as a container, is shown whole. A default that would come out
+/// differently beside what the policies changed (the pull policy of an image that they replaced) is written
+/// out: the result's defaults are those of `mutated`.
 #[must_use]
 pub fn without_defaults(written: &Value, defaulted: &Value, mutated: &Value) -> Value {
     let mut result = strip("", Some(written), defaulted, mutated).unwrap_or_default();

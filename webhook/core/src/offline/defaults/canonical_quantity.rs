@@ -87,8 +87,8 @@ impl CanonicalQuantity {
     }
 }
 
-/// Whether ParseQuantity keeps a text rather than writing it anew: it looks for forms that cannot be shortened, and
-/// lets some pass that could be.
+/// Whether ParseQuantity keeps a text rather than writing it anew: it looks for forms that cannot be
+/// shortened, and lets some pass that could be.
 fn is_taken_as_written(number: &str, suffix: &str, notation: Notation) -> bool {
     let digits = number.strip_suffix(suffix).unwrap_or(number);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
@@ -131,7 +131,8 @@ fn is_taken_as_written(number: &str, suffix: &str, notation: Notation) -> bool {
 }
 
 impl fmt::Display for CanonicalQuantity {
-    /// The amount as MarshalJSON writes it: a whole number with the largest suffix of its notation (CanonicalizeBytes).
+    /// The amount as MarshalJSON writes it: a whole number with the largest suffix of its notation
+    /// (CanonicalizeBytes).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(written) = &self.written {
             return f.write_str(written);

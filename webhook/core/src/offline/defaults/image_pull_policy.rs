@@ -1,8 +1,10 @@
 //! When an image is pulled if nobody says it.
 
-/// `Always` for an image that is tagged `latest`, by name or by saying neither tag nor digest; else `IfNotPresent`.
+/// `Always` for an image that is tagged `latest`, by name or by saying neither tag nor digest; else
+/// `IfNotPresent`.
 ///
-/// What is no image reference is `IfNotPresent`: the API server passes over the error (SetDefaults_Container).
+/// What is no image reference is `IfNotPresent`: the API server passes over the error
+/// (SetDefaults_Container).
 pub(super) fn of(image: &str) -> &'static str {
     if is_latest(image) { "Always" } else { "IfNotPresent" }
 }

@@ -1,7 +1,8 @@
 //! The static defaults of the nine kinds that hold a pod.
 //!
 //! After the generated `SetObjectDefaults_*` functions of Kubernetes 1.36 (pkg/apis/{core,apps,batch}/v1
-//! zz_generated.defaults.go and defaults.go), and after what converting to the internal version and back adds.
+//! zz_generated.defaults.go and defaults.go), and after what converting to the internal version and back
+//! adds.
 
 mod canonical_quantity;
 mod container;
@@ -20,14 +21,15 @@ use crate::object::{Fields, object_entry};
 
 /// Gives an object what the API server's static defaulting gives it before any admission plugin sees it.
 ///
-/// Nothing is checked, and what is not shaped as its kind stays as it is: refusing it is for validation. A field that
-/// is null, or empty where Go takes empty for unset, counts as missing. Amounts are written in their canonical form,
-/// as they are in every object that the API server hands on. Two things it does stay undone, since they change nothing
-/// that a policy could mean: fields that it does not know are kept, and so are fields that were written with their
-/// zero value (`hostNetwork: false`).
+/// Nothing is checked, and what is not shaped as its kind stays as it is: refusing it is for validation. A
+/// field that is null, or empty where Go takes empty for unset, counts as missing. Amounts are written in
+/// their canonical form, as they are in every object that the API server hands on. The rest of its reading
+/// and writing stays undone, since no policy could mean it: fields that it does not know are kept, as are
+/// those that were written with their zero value (`hostNetwork: false`), and an empty `status` or a
+/// DaemonSet's `deprecated.daemonset.template.generation` is not added.
 ///
-/// What admission plugins add (service account, tolerations, priority, LimitRange) and what the storage adds after the
-/// webhooks (status, uid, a Job's selector) is not static, so not here.
+/// What admission plugins add (service account, tolerations, priority, LimitRange) and what the storage adds
+/// after the webhooks (uid, generation, a Job's selector) is not static, so not here.
 pub fn apply_defaults(kind: PodBearing, object: &mut Value) {
     let Some(fields) = object.as_object_mut() else { return };
     workload::apply(kind, fields);
@@ -52,7 +54,8 @@ fn set_missing(fields: &mut Fields, name: &str, value: impl Into<Value>) {
     }
 }
 
-/// Sets a field that is missing, null, or the zero value of its type: where Go has no pointer, that means unset.
+/// Sets a field that is missing, null, or the zero value of its type: where Go has no pointer, that means
+/// unset.
 fn set_zero(fields: &mut Fields, name: &str, value: impl Into<Value>) {
     if is_zero(fields.get(name)) {
         fields.insert(name.to_owned(), value.into());

@@ -14,8 +14,8 @@ struct Amounts(Vec<(String, CanonicalQuantity)>);
 
 /// Completes the resources that the pod itself has from those of its containers.
 ///
-/// Limits of huge pages come from the containers' limits; requests, where the pod has limits, from the containers'
-/// requests or else from the pod's limits (defaultHugePagePodLimits, defaultPodRequests).
+/// Limits of huge pages come from the containers' limits; requests, where the pod has limits, from the
+/// containers' requests or else from the pod's limits (defaultHugePagePodLimits, defaultPodRequests).
 pub(super) fn apply(spec: &mut Fields) {
     let limits = Amounts::of_containers(spec, "limits");
     let requests = Amounts::of_containers(spec, "requests");
@@ -52,8 +52,8 @@ fn fill(resources: &mut Fields, list: &str, name: &str, amount: Value) {
 }
 
 impl Amounts {
-    /// What the containers need together: all that run at once, or more where an init container needs more before
-    /// (AggregateContainerRequests, AggregateContainerLimits; KEP-753).
+    /// What the containers need together: all that run at once, or more where an init container needs more
+    /// before (AggregateContainerRequests, AggregateContainerLimits; KEP-753).
     fn of_containers(spec: &Fields, list: &str) -> Self {
         let mut together = Self::default();
         for container in get_list(spec, &[ContainerList::Containers.field()]) {

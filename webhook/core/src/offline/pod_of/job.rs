@@ -1,5 +1,5 @@
-//! What the Job controller makes of a template (pkg/controller/job, manageJob), after the labels that the API server
-//! gives it (pkg/registry/batch/job, generateSelector).
+//! What the Job controller makes of a template (pkg/controller/job, manageJob), after the labels that the API
+//! server gives it (pkg/registry/batch/job, generateSelector).
 
 use serde_json::{Value, json};
 

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::PodBearing;
 use crate::object::{Fields, Pod, get, get_list, get_object, get_str, object_entry};
 
-/// What stands in for the hash of a template. No real hash has this value: they are written in letters and digits
-/// other than 0, 1 and 3 (k8s.io/apimachinery pkg/util/rand, SafeEncodeString).
+/// What stands in for the hash of a template. No real hash has this value: they are written in letters and
+/// digits other than 0, 1 and 3 (k8s.io/apimachinery pkg/util/rand, SafeEncodeString).
 const HASH: &str = "0000000000";
 
 /// A pod as its controller sends it, and who that is.
@@ -34,15 +34,16 @@ pub struct Owner {
 /// The pod that the controller of this object would create; the first, where it would create several.
 ///
 /// It is the controller's request (pkg/controller of Kubernetes 1.36, GetPodFromTemplate and its callers):
-/// [`apply_defaults`](super::apply_defaults) as a Pod makes of it what a webhook is shown. What only the cluster knows
-/// has a stand-in or is left out:
+/// [`apply_defaults`](super::apply_defaults) as a Pod makes of it what a webhook is shown. What only the
+/// cluster knows has a stand-in or is left out:
 /// * a Deployment's pod is of the ReplicaSet `NAME-0000000000`, and has this hash as label `pod-template-hash`; in the
 ///   same way, `controller-revision-hash` on the pods of StatefulSets and DaemonSets;
 /// * a DaemonSet's pod is for the node `node`;
 /// * a CronJob's Job is named `NAME-00000000`, for its time in minutes;
 /// * an owner's `uid`, and labels that have it, are there if the object has one and owns the pod itself.
 ///
-/// A Pod is its own pod, under the controller that it says it has. A PodTemplate's has no controller and no name.
+/// A Pod is its own pod, under the controller that it says it has. A PodTemplate's has no controller and no
+/// name.
 ///
 /// `None` where the object has no pod.
 #[must_use]

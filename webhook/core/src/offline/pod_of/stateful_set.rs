@@ -1,4 +1,5 @@
-//! What the StatefulSet controller makes of a template (pkg/controller/statefulset, newVersionedStatefulSetPod).
+//! What the StatefulSet controller makes of a template (pkg/controller/statefulset,
+//! newVersionedStatefulSetPod).
 
 use serde_json::{Value, json};
 
