@@ -37,7 +37,9 @@ pub(super) fn run(args: &CrdsArgs) -> anyhow::Result<Ending> {
 
 /// A value as YAML, with a line break at its end.
 pub(super) fn yaml(value: &Value) -> anyhow::Result<String> {
-    let mut text = serde_saphyr::to_string(value)?;
+    // Long texts in one line: what is folded is hard to search, and harder to compare.
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    let mut text = serde_saphyr::to_string_with_options(value, options)?;
     if !text.ends_with('\n') {
         text.push('\n');
     }

@@ -1,0 +1,46 @@
+# Everything that is done with this repository. `make` or `make help` lists it.
+
+CACHE := $(abspath $(or $(SALLYPORT_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sallyport))
+export SALLYPORT_CACHE := $(CACHE)
+CARGO := cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint fmt bench tools crds unit integration
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## build, start the webhook, send it the five example systems, show what it does
+	@echo "building (a few minutes the first time)"
+	@$(CARGO) build --locked -q -p sallyport --bin sallyport --example demo
+	@target/debug/examples/demo
+
+test: tools lint unit integration ## formatting, lints, licences and all tests, real API server included
+
+lint: ## formatting, clippy, licences and sources of dependencies
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	@e2e/tools/install cargo-deny
+	$(CACHE)/bin/cargo-deny --locked check licenses bans sources
+
+unit: ## tests that need no server
+	@e2e/tools/install corpus
+	$(CARGO) test --locked --workspace --exclude sallyport-tests
+
+integration: ## tests against a real kube-apiserver and etcd
+	@e2e/tools/install etcd kube-apiserver corpus
+	$(CARGO) build --locked -p sallyport --bin sallyport --example demo
+	target/debug/examples/demo > /dev/null
+	$(CARGO) test --locked -p sallyport-tests
+
+fmt: ## format the code
+	$(CARGO) fmt --all
+
+bench: ## measure the engine
+	$(CARGO) bench --locked -p sallyport-admission
+
+tools: ## install the programs that tests run into the cache (SALLYPORT_CACHE)
+	@e2e/tools/install
+
+crds: ## write manifests/crds from the types
+	$(CARGO) run --locked -q -p sallyport -- crds --dir manifests/crds
