@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Ending, Output, paint};
+use sallyport_admission::Policy;
+
 use crate::policies::{Loaded, load};
 use crate::source::{Colour, Reporter, read};
 
@@ -49,8 +51,8 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Ending> {
 
 fn summary(loaded: &Loaded) -> String {
     let policies = loaded.set.policies();
-    let mutations: usize = policies.iter().map(|policy| policy.mutations()).sum();
-    let validations: usize = policies.iter().map(|policy| policy.validations()).sum();
+    let mutations: usize = policies.iter().map(Policy::mutations).sum();
+    let validations: usize = policies.iter().map(Policy::validations).sum();
     let count =
         |number: usize, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
     let mut text = format!(
