@@ -16,6 +16,7 @@ pub(crate) use kind_pattern::KindPattern;
 pub(crate) use mutate_entry::CompiledEntry;
 pub(crate) use scope::{CompiledScope, Facts};
 
+use crate::NAMESPACES_OUT_OF_REACH;
 use crate::resources::{ControllerHandling, FailurePolicy, WorkloadPolicySpec};
 
 /// A WorkloadPolicy that is right, ready to decide with.
@@ -55,8 +56,16 @@ impl Policy {
         if spec.mutate.is_empty() && spec.validate.is_empty() {
             found.error(path.clone(), "the policy does nothing; give entries under mutate or validate");
         }
-        check_entry_names(spec.mutate.iter().map(|entry| entry.name.as_str()), &path.field("mutate"), &mut found);
-        check_entry_names(spec.validate.iter().map(|entry| entry.name.as_str()), &path.field("validate"), &mut found);
+        check_entry_names(
+            spec.mutate.iter().map(|entry| entry.name.as_str()),
+            &path.field("mutate"),
+            &mut found,
+        );
+        check_entry_names(
+            spec.validate.iter().map(|entry| entry.name.as_str()),
+            &path.field("validate"),
+            &mut found,
+        );
 
         let entries: Vec<CompiledEntry> = spec
             .mutate
@@ -71,6 +80,7 @@ impl Policy {
             validate_entry::check(entry, &entry_path(&path.field("validate"), i, &entry.name), &mut found);
         }
         warn_of_evasion(spec, &path, &mut found);
+        warn_of_namespaces(spec, &path, &mut found);
 
         let policy = (!found.has_errors()).then(|| Self {
             name: name.into(),
@@ -141,5 +151,20 @@ fn warn_of_evasion(spec: &WorkloadPolicySpec, path: &FieldPath, found: &mut Diag
             path.field("match").field("objectSelector"),
             "who writes the object writes its labels, so its author can step out of this policy's validation",
         );
+    }
+}
+
+/// A policy that names a namespace out of reach does less than its author thinks.
+fn warn_of_namespaces(spec: &WorkloadPolicySpec, path: &FieldPath, found: &mut Diagnostics) {
+    for (i, name) in spec.matches.namespaces.iter().enumerate() {
+        if NAMESPACES_OUT_OF_REACH.contains(&name.as_str()) {
+            let at = path.field("match").field("namespaces").index(i);
+            found.warn(
+                at,
+                format!(
+                    "{name} is out of every policy's reach, so that the control plane can always restart"
+                ),
+            );
+        }
     }
 }
