@@ -1,0 +1,74 @@
+//! Reads policies and requests from YAML, as the tests and benches of this package have them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sallyport_admission::resources::WorkloadPolicySpec;
+use sallyport_admission::{Policy, PolicySet, Request};
+use serde_json::{Value, json};
+
+/// The documents of a YAML stream.
+pub(crate) fn documents(text: &str) -> Vec<Value> {
+    serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("not YAML: {error}\n{text}"))
+}
+
+/// The WorkloadPolicies of a YAML stream; each must compile.
+pub(crate) fn policies(text: &str) -> Vec<Policy> {
+    documents(text).into_iter().map(|document| policy(&document)).collect()
+}
+
+/// A WorkloadPolicy, which must compile.
+pub(crate) fn policy(document: &Value) -> Policy {
+    let name = document["metadata"]["name"].as_str().expect("a policy has metadata.name");
+    let spec: WorkloadPolicySpec =
+        serde_json::from_value(document["spec"].clone()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let (policy, found) = Policy::compile(name, &spec);
+    let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+    policy.unwrap_or_else(|| panic!("{name}: {}", found.join("\n")))
+}
+
+/// A set of the WorkloadPolicies of a YAML stream.
+pub(crate) fn policy_set(text: &str) -> PolicySet {
+    PolicySet::new(policies(text))
+}
+
+/// The request that creates `object`.
+pub(crate) fn creation(object: Value) -> Request {
+    let (group, version) =
+        match object["apiVersion"].as_str().expect("an object has apiVersion").split_once('/') {
+            Some((group, version)) => (group, version),
+            None => ("", object["apiVersion"].as_str().unwrap()),
+        };
+    let kind = object["kind"].as_str().expect("an object has kind");
+    serde_json::from_value(json!({
+        "uid": "0a1b2c3d",
+        "kind": {"group": group, "version": version, "kind": kind},
+        "resource": {"group": group, "version": version, "resource": format!("{}s", kind.to_lowercase())},
+        "name": object["metadata"]["name"].as_str().unwrap_or_default(),
+        "namespace": object["metadata"]["namespace"].as_str().unwrap_or_default(),
+        "operation": "CREATE",
+        "userInfo": {"username": "jane", "groups": ["system:authenticated"]},
+        "object": object,
+    }))
+    .expect("this is an AdmissionRequest")
+}
+
+/// The file's text; `None` where there is none.
+pub(crate) fn text(path: &Path) -> Option<String> {
+    fs::read_to_string(path).ok()
+}
+
+/// What a folder holds, in the order of names.
+pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.expect("the folder can be read").path())
+        .collect();
+    entries.sort();
+    entries
+}
+
+/// This package's test data.
+pub(crate) fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")
+}
