@@ -4,9 +4,11 @@ use sallyport_policy::{Diagnostics, FieldPath, check_dns_label};
 use serde_json::{Value, json};
 
 use super::log::Log;
+use super::security_context::foreign_to;
 use super::transformation::{Phase, Subject, Terms, Transformation};
 use crate::object::{
-    ContainerList, Fields, get, get_list, get_object, is_mesh_container, list_entry, name_of, named_element,
+    ContainerList, Fields, Pod, get, get_list, get_object, get_str, holds, is_mesh_container, list_entry,
+    name_of, named_element,
 };
 use crate::resources::{Embedded, InitContainer, Position, Sidecar, SidecarType, Strategy};
 
@@ -103,7 +105,32 @@ impl AddContainer {
         Self { name, list, position, container: Value::Object(container), volumes }
     }
 
-    fn insert(&self, spec: &mut Fields, log: &mut Log) {
+    /// The container as this pod can have it, or why it can't have it at all.
+    ///
+    /// What a pod has as a whole (KEP-2837) bounds the sum of its containers, so resources that it has are left to it.
+    fn fitted(&self, pod: Pod<'_>, log: &mut Log) -> Result<Value, String> {
+        let mut container = self.container.clone();
+        if let Some(field) = container.as_object().and_then(|container| foreign_to(pod.os(), container)) {
+            let os = get_str(pod.spec(), &["os", "name"]).unwrap_or_default();
+            return Err(format!("the pod is for {os}, which knows no securityContext.{field}"));
+        }
+        for part in ["requests", "limits"] {
+            let pointer = format!("/resources/{part}");
+            let Some(own) = container.pointer_mut(&pointer).and_then(Value::as_object_mut) else { continue };
+            own.retain(|resource, _| {
+                let of_pod =
+                    ["limits", "requests"].map(|part| get(pod.spec(), &["resources", part, resource]));
+                let Some(of_pod) = of_pod.into_iter().flatten().next() else { return true };
+                let place = format!("spec.{}[{}].resources.{part}.{resource}", self.list.field(), self.name);
+                let of_pod = of_pod.as_str().map_or_else(|| of_pod.to_string(), str::to_owned);
+                log.skip(place, format!("the pod as a whole has {of_pod}"));
+                false
+            });
+        }
+        Ok(container)
+    }
+
+    fn insert(&self, container: Value, spec: &mut Fields, log: &mut Log) {
         let Some(list) = list_entry(spec, self.list.field()) else { return };
         let anchor = |name: &str| list.iter().position(|c| name_of(c) == name);
         let index = match &self.position {
@@ -112,24 +139,22 @@ impl AddContainer {
             Position::Before(name) => anchor(name).unwrap_or(list.len()),
             Position::After(name) => anchor(name).map_or(list.len(), |index| index + 1),
         };
-        list.insert(index, self.container.clone());
-        log.change(
-            format_args!("spec.{}[{}]", self.list.field(), self.name),
-            None,
-            Some(self.container.clone()),
-        );
+        list.insert(index, container.clone());
+        log.change(format_args!("spec.{}[{}]", self.list.field(), self.name), None, Some(container));
     }
 
     /// Sets the policy's fields on the container that is there; what others added to its lists stays.
-    fn override_existing(&self, existing: &mut Fields, log: &mut Log) {
-        let Some(wanted) = self.container.as_object() else { return };
+    fn override_existing(&self, container: &Value, existing: &mut Fields, log: &mut Log) {
+        let Some(wanted) = container.as_object() else { return };
         let path = format!("spec.{}[{}]", self.list.field(), self.name);
         for (field, value) in wanted {
             let merge_key = match field.as_str() {
                 "env" | "ports" => "name",
                 "volumeMounts" => "mountPath",
                 _ => {
-                    log.fill(existing, &[field], value, Strategy::Override, &path);
+                    if !existing.get(field).is_some_and(|own| holds(own, value)) {
+                        log.set(existing, &[field], value, &path);
+                    }
                     continue;
                 }
             };
@@ -137,7 +162,7 @@ impl AddContainer {
                 let Some(key) = element.get(merge_key) else { continue };
                 let Some(list) = list_entry(existing, field) else { return };
                 let before = match list.iter_mut().find(|own| own.get(merge_key) == Some(key)) {
-                    Some(own) if own == element => continue,
+                    Some(own) if holds(own, element) => continue,
                     Some(own) => Some(std::mem::replace(own, element.clone())),
                     None => {
                         list.push(element.clone());
@@ -158,25 +183,31 @@ impl Transformation for AddContainer {
 
     fn apply(&self, terms: &Terms, subject: &mut Subject<'_>, log: &mut Log) {
         let Some(mut pod) = subject.whole_pod(log) else { return };
-        let existing = pod.read().and_then(|pod| pod.list_of(&self.name));
+        let Some(now) = pod.read() else { return };
+        let existing = now.list_of(&self.name);
+        if existing.is_some() && terms.strategy == Strategy::Default {
+            return;
+        }
+        let container = match self.fitted(now, log) {
+            Ok(container) => container,
+            Err(reason) => {
+                return log.skip(format_args!("spec.{}[{}]", self.list.field(), self.name), reason);
+            }
+        };
         let Some(spec) = pod.spec() else { return };
         match existing {
-            None => self.insert(spec, log),
-            Some(list) if list == self.list && terms.strategy == Strategy::Override => {
+            None => self.insert(container, spec, log),
+            Some(list) if list == self.list => {
                 let containers = spec.get_mut(list.field()).and_then(Value::as_array_mut);
                 let own = containers.into_iter().flatten().find(|c| name_of(c) == self.name);
                 if let Some(own) = own.and_then(Value::as_object_mut) {
-                    self.override_existing(own, log);
+                    self.override_existing(&container, own, log);
                 }
             }
-            Some(list) if terms.strategy == Strategy::Override => {
-                log.skip(
-                    format_args!("spec.{}[{}]", self.list.field(), self.name),
-                    format!("it stands in {}", list.field()),
-                );
-                return;
+            Some(list) => {
+                let place = format!("spec.{}[{}]", self.list.field(), self.name);
+                return log.skip(place, format!("it stands in {}", list.field()));
             }
-            Some(_) => return,
         }
         for volume in &self.volumes {
             let name = name_of(volume);

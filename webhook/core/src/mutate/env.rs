@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::log::Log;
 use super::transformation::{Subject, Terms, Transformation, for_each_selected};
-use crate::object::{list_entry, name_of};
+use crate::object::{holds, list_entry, name_of};
 use crate::resources::{Embedded, Strategy};
 
 /// Environment variables (core/v1 EnvVar), each with a name.
@@ -67,7 +67,9 @@ impl Transformation for EnvFill {
                     let Some(list) = container.fields.get_mut("env").and_then(Value::as_array_mut) else {
                         return;
                     };
-                    for element in list.iter_mut().filter(|e| name_of(e) == name.as_str() && *e != variable) {
+                    for element in
+                        list.iter_mut().filter(|e| name_of(e) == name.as_str() && !same(e, variable))
+                    {
                         let before = std::mem::replace(element, variable.clone());
                         log.change(format_args!("{path}.env[{name}]"), Some(before), Some(variable.clone()));
                     }
@@ -79,4 +81,13 @@ impl Transformation for EnvFill {
     fn sets(&self) -> Vec<(String, Value)> {
         self.0.iter().map(|(name, value)| (format!("container.env[{name}]"), value.clone())).collect()
     }
+}
+
+/// Whether two variables of one name are the same; the API server fills in the version of a fieldRef.
+fn same(own: &Value, wanted: &Value) -> bool {
+    own.get("value") == wanted.get("value")
+        && match (own.get("valueFrom"), wanted.get("valueFrom")) {
+            (Some(own), Some(wanted)) => holds(own, wanted),
+            (own, wanted) => own == wanted,
+        }
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::log::Log;
 use super::transformation::{Subject, Terms, Transformation, for_each_selected};
+use crate::object::holds;
 use crate::resources::{ContainerType, Embedded, Probes};
 
 /// Probes by the container's field, each with exactly one handler.
@@ -55,6 +56,9 @@ impl Transformation for ProbeFill {
         for_each_selected(&mut pod, terms, |container| {
             if matches!(container.kind, ContainerType::Container | ContainerType::Sidecar) {
                 for (field, probe) in &self.0 {
+                    if container.fields.get(*field).is_some_and(|own| holds(own, probe)) {
+                        continue;
+                    }
                     log.fill(container.fields, &[field], probe, terms.strategy, &container.path);
                 }
             }

@@ -127,7 +127,7 @@ impl Transformation for SecurityContextFill {
                 if !wanted(get_at(now.spec(), path), value, terms.strategy) {
                     continue;
                 }
-                match objection_in_pod(now, path, value, self) {
+                match objection_in_pod(now, path, value, terms.strategy, self) {
                     Some(reason) => log.skip(format_args!("spec.securityContext.{}", path.join(".")), reason),
                     None => {
                         let Some(spec) = pod.spec() else { return };
@@ -161,9 +161,9 @@ impl SecurityContextFill {
             if !wanted(get_at(container.fields, path), value, terms.strategy) {
                 continue;
             }
-            let covered = path
-                .first()
-                .is_some_and(|field| COVERED_BY_POD.contains(field) && facts.context.contains_key(*field));
+            let covered = path.first().is_some_and(|field| {
+                COVERED_BY_POD.contains(field) && get(&facts.context, &[*field]).is_some()
+            });
             if covered && terms.strategy == Strategy::Default {
                 continue;
             }
@@ -204,6 +204,7 @@ struct PodFacts {
     os: Os,
     context: Fields,
     host_users: Option<bool>,
+    host_network: bool,
     app_armor_annotations: Vec<String>,
 }
 
@@ -213,6 +214,7 @@ impl PodFacts {
             os: pod.os(),
             context: get_object(pod.spec(), &["securityContext"]).cloned().unwrap_or_default(),
             host_users: get(pod.spec(), &["hostUsers"]).and_then(Value::as_bool),
+            host_network: get(pod.spec(), &["hostNetwork"]) == Some(&json!(true)),
             app_armor_annotations: app_armor_annotations(pod),
         }
     }
@@ -230,6 +232,7 @@ fn objection_in_pod(
     pod: Pod<'_>,
     path: &[&str],
     value: &Value,
+    strategy: Strategy,
     fill: &SecurityContextFill,
 ) -> Option<String> {
     let field = *path.first()?;
@@ -248,15 +251,28 @@ fn objection_in_pod(
             })?;
             Some(format!("container {} sets runAsUser: 0", name(root.1)))
         }
-        "runAsUser" if value == &json!(0) && context("runAsNonRoot") == Some(&json!(true)) => {
-            Some("the pod sets runAsNonRoot: true".to_owned())
+        "runAsUser" if value == &json!(0) => {
+            if context("runAsNonRoot") == Some(&json!(true)) {
+                return Some("the pod sets runAsNonRoot: true".to_owned());
+            }
+            let other = pod.own_containers().find(|(_, c)| {
+                get(c, &["securityContext", "runAsNonRoot"]) == Some(&json!(true))
+                    && get(c, &["securityContext", "runAsUser"]).is_none()
+            })?;
+            Some(format!("container {} sets runAsNonRoot: true", name(other.1)))
         }
-        "runAsGroup" | "fsGroup" | "supplementalGroups" => {
+        "runAsGroup" | "fsGroup" | "supplementalGroups" if strategy == Strategy::Default => {
             let user = fill.pod_user()?;
             foreign_user(pod, user).map(|who| format!("it goes with runAsUser: {user}, but {who}"))
         }
         "appArmorProfile" if !app_armor_annotations(pod).is_empty() => {
             Some(format!("the pod says it with the annotation {APP_ARMOR_ANNOTATION}*"))
+        }
+        "windowsOptions"
+            if value.get("hostProcess") == Some(&json!(true))
+                && get(pod.spec(), &["hostNetwork"]) != Some(&json!(true)) =>
+        {
+            Some("a HostProcess pod needs hostNetwork: true".to_owned())
         }
         "sysctls" => {
             let names = |prefix: &[&str]| {
@@ -347,6 +363,9 @@ fn objection_in_container(
         ["procMount"] if value == &json!("Unmasked") && facts.host_users != Some(false) => {
             Some("an unmasked proc mount needs hostUsers: false".to_owned())
         }
+        ["windowsOptions"] if value.get("hostProcess") == Some(&json!(true)) && !facts.host_network => {
+            Some("a HostProcess container needs hostNetwork: true".to_owned())
+        }
         ["appArmorProfile"] if facts.app_armor_annotations.iter().any(|annotated| annotated == name) => {
             Some(format!("the pod says it with the annotation {APP_ARMOR_ANNOTATION}{name}"))
         }
@@ -359,6 +378,13 @@ fn adds_sys_admin(container: &Fields) -> bool {
         .iter()
         .filter_map(Value::as_str)
         .any(is_sys_admin)
+}
+
+/// The field of a container's security context that a pod of this system can't have.
+pub(super) fn foreign_to(os: Os, container: &Fields) -> Option<&str> {
+    let context = get_object(container, &["securityContext"])?;
+    let mut given = context.iter().filter(|(_, value)| !value.is_null()).map(|(field, _)| field.as_str());
+    given.find(|field| os_objection(os, field).is_some())
 }
 
 /// Windows pods have `windowsOptions` and `runAsNonRoot`, Linux pods all but `windowsOptions` (KEP-2802).

@@ -8,7 +8,7 @@ pub(crate) use container::{
     CONTAINER_LISTS, ContainerList, container_type, is_mesh_container, name_of, named_element,
 };
 pub use kind::PodBearing;
-pub(crate) use pod::{ContainerMut, Os, Pod, PodMut, Reach};
+pub(crate) use pod::{ContainerMut, ContainerPath, Os, Pod, PodMut, Reach};
 
 use serde_json::{Map, Value};
 
@@ -28,6 +28,19 @@ pub(crate) fn get<'v>(fields: &'v Fields, path: &[&str]) -> Option<&'v Value> {
 /// The text at a path of fields.
 pub(crate) fn get_str<'v>(fields: &'v Fields, path: &[&str]) -> Option<&'v str> {
     get(fields, path)?.as_str()
+}
+
+/// Whether `now` is what is wanted, whatever else it has: the API server fills in further fields of what it is given.
+pub(crate) fn holds(now: &Value, wanted: &Value) -> bool {
+    match (now, wanted) {
+        (Value::Object(now), Value::Object(wanted)) => {
+            wanted.iter().all(|(field, wanted)| now.get(field).is_some_and(|now| holds(now, wanted)))
+        }
+        (Value::Array(now), Value::Array(wanted)) => {
+            now.len() == wanted.len() && now.iter().zip(wanted).all(|(now, wanted)| holds(now, wanted))
+        }
+        _ => now == wanted,
+    }
 }
 
 /// The object at a path of fields.
