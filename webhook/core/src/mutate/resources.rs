@@ -3,14 +3,14 @@
 //! A resource that the API server's LimitRanger filled in counts as unset: its annotation
 //! `kubernetes.io/limit-ranger` names it. A request that static defaulting copied from the author's limit counts as set.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use sallyport_policy::{Diagnostics, FieldPath, Quantity};
 use serde_json::{Value, json};
 
-use super::log::Log;
+use super::log::{Dotted, Log};
 use super::transformation::{Subject, Terms, Transformation, for_each_selected};
-use crate::object::{ContainerMut, Fields, Pod, get, get_object};
+use crate::object::{ContainerList, ContainerMut, ContainerPath, Fields, Pod, get, get_object};
 use crate::resources::{ContainerType, Resources, Strategy};
 
 const LIMIT_RANGER: &str = "kubernetes.io/limit-ranger";
@@ -62,32 +62,27 @@ impl ResourceFill {
 
     fn fill_container(&self, facts: &PodFacts, terms: &Terms, container: ContainerMut<'_>, log: &mut Log) {
         let ContainerMut { fields, path, .. } = container;
-        let container_kind =
-            if path.list == crate::object::ContainerList::Init { "init container" } else { "container" };
         for (part, singular, amounts) in self.parts() {
             for (resource, amount) in amounts {
-                let place = format!("{path}.resources.{part}.{resource}");
                 let now = get(fields, &["resources", part, resource]);
-                let defaulted = facts.limit_ranger.contains(&(
-                    resource.clone(),
-                    singular.to_owned(),
-                    container_kind,
-                    path.name.clone(),
-                ));
-                if terms.strategy == Strategy::Default {
-                    let set = now.is_some() && !defaulted;
-                    if set {
-                        continue;
-                    }
-                    // LimitRanger's annotation stays, so the first entry to fill such a field has to keep it.
-                    if defaulted && !log.claim(&place) {
-                        continue;
-                    }
+                let defaulted = facts.limit_ranged(&path, resource, singular);
+                if terms.strategy == Strategy::Default && now.is_some() && !defaulted {
+                    continue;
+                }
+                let place = Dotted(&path, &["resources", part, resource]);
+                // LimitRanger's annotation stays, so what one entry gave such a field is kept from the next.
+                if defaulted && !log.claim(&place) && terms.strategy == Strategy::Default {
+                    continue;
                 }
                 if now.and_then(quantity).is_some_and(|now| now == amount.quantity) {
                     continue;
                 }
-                match objection(facts, fields, resource, part, amount, self, &path.name, container_kind) {
+                // A request is measured by the limit that this entry sets next, if it does.
+                let replaces = terms.strategy == Strategy::Override
+                    || get(fields, &["resources", "limits", resource]).is_none()
+                    || facts.limit_ranged(&path, resource, "limit");
+                let next = self.limits.get(resource).filter(|_| replaces).map(|limit| limit.quantity);
+                match objection(facts, fields, resource, part, amount.quantity, next) {
                     Some(reason) => log.skip(&place, reason),
                     None => log.set(fields, &["resources", part, resource], &amount.value, &path),
                 }
@@ -120,10 +115,19 @@ impl Transformation for ResourceFill {
 
 /// What of a pod bears on its containers' resources.
 struct PodFacts {
-    /// (resource, request or limit, kind of container, container) that LimitRanger filled in.
-    limit_ranger: HashSet<(String, String, &'static str, String)>,
+    limit_ranger: Vec<LimitRanged>,
     /// The pod's own resources (KEP-2837), which bound those of its containers.
     pod_level: Fields,
+}
+
+/// A request or limit that LimitRanger filled in.
+#[derive(Debug, PartialEq, Eq)]
+struct LimitRanged {
+    resource: String,
+    /// `request` or `limit`.
+    singular: String,
+    is_init: bool,
+    container: String,
 }
 
 impl PodFacts {
@@ -133,26 +137,38 @@ impl PodFacts {
             pod_level: get_object(pod.spec(), &["resources"]).cloned().unwrap_or_default(),
         }
     }
+
+    fn limit_ranged(&self, path: &ContainerPath, resource: &str, singular: &str) -> bool {
+        self.limit_ranger.iter().any(|filled| {
+            filled.container == path.name
+                && filled.is_init == (path.list == ContainerList::Init)
+                && filled.resource == resource
+                && filled.singular == singular
+        })
+    }
 }
 
 /// Reads LimitRanger's annotation:
 /// `LimitRanger plugin set: cpu, memory request for container api; cpu limit for init container migrate`.
-fn limit_ranged(annotation: &str) -> HashSet<(String, String, &'static str, String)> {
-    let mut filled = HashSet::new();
+fn limit_ranged(annotation: &str) -> Vec<LimitRanged> {
+    let mut filled = Vec::new();
     let Some((_, list)) = annotation.split_once("set:") else { return filled };
     for part in list.split(';') {
         let Some((what, whom)) = part.split_once(" for ") else { continue };
-        let (kind, name) = if let Some(name) = whom.trim().strip_prefix("init container ") {
-            ("init container", name)
+        let (is_init, name) = if let Some(name) = whom.trim().strip_prefix("init container ") {
+            (true, name)
         } else if let Some(name) = whom.trim().strip_prefix("container ") {
-            ("container", name)
+            (false, name)
         } else {
             continue;
         };
         let Some((resources, singular)) = what.trim().rsplit_once(' ') else { continue };
-        for resource in resources.split(',') {
-            filled.insert((resource.trim().to_owned(), singular.to_owned(), kind, name.trim().to_owned()));
-        }
+        filled.extend(resources.split(',').map(|resource| LimitRanged {
+            resource: resource.trim().to_owned(),
+            singular: singular.to_owned(),
+            is_init,
+            container: name.trim().to_owned(),
+        }));
     }
     filled
 }
@@ -162,49 +178,35 @@ fn quantity(value: &Value) -> Option<Quantity> {
 }
 
 /// Why this request or limit is better left alone: a request may not be above its limit (core validation,
-/// ValidateResourceRequirements), nor either above the pod's own.
-#[expect(clippy::too_many_arguments, reason = "the facts of one amount in one container")]
+/// ValidateResourceRequirements), nor either above the pod's own. `next` is the limit that is to follow a request.
 fn objection(
     facts: &PodFacts,
     container: &Fields,
     resource: &str,
     part: &str,
-    amount: &Amount,
-    fill: &ResourceFill,
-    name: &str,
-    kind: &'static str,
+    amount: Quantity,
+    next: Option<Quantity>,
 ) -> Option<String> {
     let stands = |part: &str| get(container, &["resources", part, resource]).and_then(quantity);
     let pod_level = |part: &str| get(&facts.pod_level, &[part, resource]).and_then(quantity);
     if let Some(of_pod) = pod_level("limits").or_else(|| pod_level("requests")) {
         return Some(format!("the pod as a whole has {of_pod}"));
     }
-    // The other side is replaced too where it came from LimitRanger and this entry gives it.
-    let replaced = |part: &str, singular: &str, amounts: &BTreeMap<String, Amount>| {
-        let gone = stands(part).is_none()
-            || facts.limit_ranger.contains(&(
-                resource.to_owned(),
-                singular.to_owned(),
-                kind,
-                name.to_owned(),
-            ));
-        amounts.get(resource).filter(|_| gone).map(|amount| amount.quantity)
-    };
     if part == "requests" {
-        let limit = replaced("limits", "limit", &fill.limits).or_else(|| stands("limits"))?;
-        if amount.quantity > limit {
-            return Some(format!("the request {} would be above the limit {limit}", amount.quantity));
+        let limit = next.or_else(|| stands("limits"))?;
+        if amount > limit {
+            return Some(format!("the request {amount} would be above the limit {limit}"));
         }
         equal_only(resource)
-            .filter(|()| amount.quantity != limit)
+            .filter(|()| amount != limit)
             .map(|()| format!("request and limit of {resource} must be equal, and the limit is {limit}"))
     } else {
         let request = stands("requests")?;
-        if request > amount.quantity {
-            return Some(format!("the limit {} would be below the request {request}", amount.quantity));
+        if request > amount {
+            return Some(format!("the limit {amount} would be below the request {request}"));
         }
         equal_only(resource)
-            .filter(|()| amount.quantity != request)
+            .filter(|()| amount != request)
             .map(|()| format!("request and limit of {resource} must be equal, and the request is {request}"))
     }
 }
@@ -224,14 +226,19 @@ mod tests {
         let filled = limit_ranged(
             "LimitRanger plugin set: cpu, memory request for container api; cpu limit for init container migrate",
         );
-        let entry = |r: &str, s: &str, k, n: &str| (r.to_owned(), s.to_owned(), k, n.to_owned());
+        let entry = |resource: &str, singular: &str, is_init, container: &str| LimitRanged {
+            resource: resource.to_owned(),
+            singular: singular.to_owned(),
+            is_init,
+            container: container.to_owned(),
+        };
         assert_eq!(
             filled,
-            HashSet::from([
-                entry("cpu", "request", "container", "api"),
-                entry("memory", "request", "container", "api"),
-                entry("cpu", "limit", "init container", "migrate"),
-            ])
+            [
+                entry("cpu", "request", false, "api"),
+                entry("memory", "request", false, "api"),
+                entry("cpu", "limit", true, "migrate"),
+            ]
         );
         assert!(limit_ranged("anything else").is_empty());
     }
