@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::log::Log;
 use super::transformation::{Subject, Terms, Transformation};
+use crate::object::Reach;
 use crate::resources::Metadata;
 
 /// Labels and annotations, keyed by the field of `metadata` that holds them.
@@ -52,6 +53,10 @@ impl Transformation for MetadataFill {
     }
 
     fn apply(&self, terms: &Terms, subject: &mut Subject<'_>, log: &mut Log) {
+        // A subresource takes no change but its own.
+        if !matches!(subject.reach, Reach::Whole) {
+            return;
+        }
         let Some(object) = subject.object.as_object_mut() else { return };
         for (field, wanted) in self.maps() {
             for (key, value) in wanted {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::log::Log;
 use super::transformation::{Subject, Terms, Transformation};
-use crate::object::{get, get_list, get_str, list_entry};
+use crate::object::{get_list, get_str, list_entry};
 use crate::resources::{Embedded, Scheduling, Strategy};
 
 /// A node selector, tolerations and affinities.
@@ -86,13 +86,21 @@ impl Transformation for SchedulingFill {
             }
         }
         for toleration in &self.tolerations {
-            if get_list(spec, &["tolerations"]).iter().any(|own| covers(own, toleration, terms.strategy)) {
+            let own = get_list(spec, &["tolerations"]).iter().position(|own| same_taint(own, toleration));
+            if own.is_some() && terms.strategy == Strategy::Default {
                 continue;
             }
             let Some(tolerations) = list_entry(spec, "tolerations") else { return };
-            tolerations.push(toleration.clone());
+            let before = match own.and_then(|own| tolerations.get_mut(own)) {
+                Some(own) if own.get(SECONDS) == toleration.get(SECONDS) => continue,
+                Some(own) => Some(std::mem::replace(own, toleration.clone())),
+                None => {
+                    tolerations.push(toleration.clone());
+                    None
+                }
+            };
             let key = toleration.get("key").and_then(Value::as_str).unwrap_or("*");
-            log.change(format_args!("spec.tolerations[{key}]"), None, Some(toleration.clone()));
+            log.change(format_args!("spec.tolerations[{key}]"), before, Some(toleration.clone()));
         }
     }
 
@@ -103,15 +111,15 @@ impl Transformation for SchedulingFill {
     }
 }
 
-/// Whether the pod's own toleration is about the same taint, so that there is nothing to add. Under Override only
-/// the very same one is.
-fn covers(own: &Value, wanted: &Value, strategy: Strategy) -> bool {
+const SECONDS: &str = "tolerationSeconds";
+
+/// Whether two tolerations are about the same taint; they may still differ in how long they tolerate it.
+fn same_taint(own: &Value, wanted: &Value) -> bool {
     let (Some(own), Some(wanted)) = (own.as_object(), wanted.as_object()) else { return false };
     let same = |field: &str, default: &str| {
-        let text = |v: Option<&Value>| v.and_then(Value::as_str).unwrap_or(default).to_owned();
-        text(get(own, &[field])) == text(get(wanted, &[field]))
+        let own = get_str(own, &[field]).unwrap_or_default();
+        let wanted = get_str(wanted, &[field]).unwrap_or_default();
+        (if own.is_empty() { default } else { own }) == (if wanted.is_empty() { default } else { wanted })
     };
-    let same_taint = same("key", "") && same("operator", "Equal") && same("value", "") && same("effect", "");
-    same_taint
-        && (strategy == Strategy::Default || own.get("tolerationSeconds") == wanted.get("tolerationSeconds"))
+    same("key", "") && same("operator", "Equal") && same("value", "") && same("effect", "")
 }

@@ -93,13 +93,17 @@ impl Transformation for SpreadFill {
             wanted.insert("labelSelector".to_owned(), selector);
             let wanted = Value::Object(wanted);
             let Some(list) = pod.spec().and_then(|spec| list_entry(spec, FIELD)) else { return };
-            if list.iter().any(|own| *own == wanted) {
+            let mut own = list.iter().filter(|own| same_key(own));
+            if own.next() == Some(&wanted) && own.next().is_none() {
                 continue;
             }
-            let before = list.iter().position(same_key).map(|at| list.remove(at));
-            list.retain(|own| !same_key(own));
+            let mut replaced: Vec<Value> = list.extract_if(.., |own| same_key(own)).collect();
             list.push(wanted.clone());
-            log.change(path, before, Some(wanted));
+            let last = replaced.pop();
+            for before in replaced {
+                log.change(&path, Some(before), None);
+            }
+            log.change(path, last, Some(wanted));
         }
     }
 

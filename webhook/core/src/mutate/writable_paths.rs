@@ -105,12 +105,17 @@ impl Transformation for WritablePaths {
                 continue;
             }
             let volume_is_there = existing.is_some();
+            let read_only: Vec<String> = get_list(now.spec(), &["volumes"])
+                .iter()
+                .filter(|volume| read_only_source(volume).is_some())
+                .map(|volume| name_of(volume).to_owned())
+                .collect();
             let mut mounted = false;
             for_each_selected(&mut pod, terms, |container| {
                 if container.kind == ContainerType::Ephemeral {
                     return;
                 }
-                match cover(container.fields, &writable.path) {
+                match cover(container.fields, &writable.path, &read_only) {
                     Cover::Writable => {}
                     Cover::ReadOnly(parent) => log.skip(
                         format_args!("{}.volumeMounts[{}]", container.path, writable.path),
@@ -151,14 +156,19 @@ impl Transformation for WritablePaths {
 fn objection(volume: &Value, wanted: &Writable) -> Option<String> {
     let fields = volume.as_object()?;
     if wanted.shared {
-        let read_only = ["configMap", "secret", "downwardAPI", "projected", "image"];
-        let source = read_only.into_iter().find(|source| fields.contains_key(*source))?;
+        let source = read_only_source(volume)?;
         Some(format!("the pod has a volume of this name that can't be written to: {source}"))
     } else if fields.contains_key("emptyDir") {
         None
     } else {
         Some("the pod has another volume of this name".to_owned())
     }
+}
+
+/// The volume's source, if nothing can be written to it.
+fn read_only_source(volume: &Value) -> Option<&'static str> {
+    let read_only = ["configMap", "secret", "downwardAPI", "projected", "image"];
+    read_only.into_iter().find(|source| volume.get(source).is_some_and(|source| !source.is_null()))
 }
 
 enum Cover {
@@ -168,8 +178,12 @@ enum Cover {
 }
 
 /// What is mounted at `path` or above it in this container: the deepest mount decides. A mount at the very path is
-/// the author's choice, writable or not.
-fn cover(container: &Fields, path: &str) -> Cover {
+/// the author's choice, writable or not, and so is a device. `read_only` are the volumes that are by nature.
+fn cover(container: &Fields, path: &str, read_only: &[String]) -> Cover {
+    let devices = get_list(container, &["volumeDevices"]);
+    if devices.iter().any(|device| device.get("devicePath").and_then(Value::as_str) == Some(path)) {
+        return Cover::Writable;
+    }
     let mounts = get_list(container, &["volumeMounts"]);
     let deepest = mounts
         .iter()
@@ -183,7 +197,10 @@ fn cover(container: &Fields, path: &str) -> Cover {
     match deepest {
         None => Cover::None,
         Some((at, _)) if at == path => Cover::Writable,
-        Some((at, mount)) if mount.get("readOnly").and_then(Value::as_bool) == Some(true) => {
+        Some((at, mount))
+            if mount.get("readOnly").and_then(Value::as_bool) == Some(true)
+                || read_only.iter().any(|volume| volume == name_of(mount)) =>
+        {
             Cover::ReadOnly(at)
         }
         Some(_) => Cover::Writable,
@@ -230,9 +247,9 @@ mod tests {
             {"name": "b", "mountPath": "/data/conf", "readOnly": true},
         ]});
         let container = container.as_object().unwrap();
-        assert!(matches!(cover(container, "/data"), Cover::Writable));
-        assert!(matches!(cover(container, "/data/x"), Cover::Writable));
-        assert!(matches!(cover(container, "/data/conf/x"), Cover::ReadOnly(at) if at == "/data/conf"));
-        assert!(matches!(cover(container, "/database"), Cover::None));
+        assert!(matches!(cover(container, "/data", &[]), Cover::Writable));
+        assert!(matches!(cover(container, "/data/x", &[]), Cover::Writable));
+        assert!(matches!(cover(container, "/data/conf/x", &[]), Cover::ReadOnly(at) if at == "/data/conf"));
+        assert!(matches!(cover(container, "/database", &[]), Cover::None));
     }
 }
