@@ -33,13 +33,13 @@ pub fn decide(set: &PolicySet, request: &Request, namespace: Option<&Namespace>)
     let enforced: Vec<&CompiledEntry> = entries.iter().copied().filter(|e| e.mode == Mode::Enforce).collect();
     let plan = Plan { entries: enforced, kind, reach };
     let outcome = run(&plan, &facts, &request.object);
-    record(&plan, &outcome, &mut decision);
+    record(&plan, &outcome, |_| true, &mut decision);
 
     // What Warn and Audit would do, they would do to the object that the enforced entries leave.
     if plan.entries.len() < entries.len() {
         let unreturned = Plan { entries, kind, reach };
         let would_be = run(&unreturned, &facts, &outcome.object);
-        record(&unreturned, &would_be, &mut decision);
+        record(&unreturned, &would_be, |mode| mode != Mode::Enforce, &mut decision);
     }
     if outcome.object != request.object {
         decision.patch = json_patch::diff(&request.object, &outcome.object);
@@ -88,9 +88,12 @@ fn entries<'s>(
         match matched {
             Ok(false) => {}
             Ok(true) => {
+                // The template of a controller is changed only where a policy names its kind.
+                let pods = kind.is_some_and(|kind| {
+                    kind == PodBearing::Pod || policy.scope.names_kind(&facts.request.kind)
+                });
                 let applicable = policy.entries.iter();
-                entries
-                    .extend(applicable.filter(|e| kind.is_some() || e.transformation.applies_to_any_kind()));
+                entries.extend(applicable.filter(|e| pods || e.transformation.applies_to_any_kind()));
             }
             Err((condition, error)) => decision.skipped.extend(policy.entries.iter().map(|entry| Finding {
                 source: entry.source.clone(),
@@ -103,9 +106,9 @@ fn entries<'s>(
     entries
 }
 
-/// Adds what the plan did, or would have done, to the decision.
-fn record(plan: &Plan<'_>, outcome: &Outcome, decision: &mut Decision) {
-    let entry = |position: usize| plan.entries.get(position).copied();
+/// Adds what the plan's entries of some modes did, or would have done, to the decision.
+fn record(plan: &Plan<'_>, outcome: &Outcome, modes: impl Fn(Mode) -> bool, decision: &mut Decision) {
+    let entry = |position: usize| plan.entries.get(position).copied().filter(|entry| modes(entry.mode));
     decision.changes.extend(outcome.changes.iter().filter_map(|change| {
         let entry = entry(change.entry)?;
         Some(Change {

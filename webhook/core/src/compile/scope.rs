@@ -10,7 +10,7 @@ use super::conditions::expression;
 use crate::cel::{Budget, EvaluationError, Expression, Scope as CelScope};
 use crate::object::get_str;
 use crate::resources::Scope;
-use crate::{Namespace, Operation, Request};
+use crate::{GroupVersionKind, Namespace, Operation, Request};
 
 /// All fields given must hold; of the entries of one field, any.
 #[derive(Debug)]
@@ -104,6 +104,11 @@ impl CompiledScope {
             }
         }
         Ok(true)
+    }
+
+    /// Whether the scope names this kind, and not only every kind.
+    pub(crate) fn names_kind(&self, gvk: &GroupVersionKind) -> bool {
+        self.kinds.iter().any(|kind| kind.kind().is_some() && kind.matches(gvk))
     }
 
     /// Whether a request may be in both. Selectors and conditions are not looked into.

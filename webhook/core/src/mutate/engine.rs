@@ -4,6 +4,8 @@
 //! must be the same as mutating once. That does not depend on the care of each transformation alone: the engine
 //! applies the entries to their own result, and an entry that would change it again is left out and reported.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::log::{Log, LoggedChange, LoggedSkip};
@@ -69,23 +71,74 @@ fn settle(
     left_out: &[LoggedSkip],
 ) -> Result<Outcome, Vec<usize>> {
     let mut current = object.clone();
-    let first = apply_once(plan, facts, &mut current, left_out);
-    let Log { mut changes, skips, .. } = first;
-    if changes.is_empty() {
-        return Ok(Outcome { object: current, changes, skips });
-    }
-    for round in 1..=ROUNDS {
-        let before = current.clone();
+    let (mut changes, mut skips) = (Vec::new(), Vec::new());
+    for round in 0..=ROUNDS {
+        let before = (round > 0).then(|| current.clone());
         let log = apply_once(plan, facts, &mut current, left_out);
-        if log.changes.is_empty() || current == before {
-            return Ok(Outcome { object: current, changes, skips });
+        if !log.repeating.is_empty() {
+            return Err(log.repeating);
         }
-        if round == ROUNDS {
+        let settled = log.changes.is_empty() || before.is_some_and(|before| before == current);
+        if !settled && round == ROUNDS {
             return Err(restless(&log));
         }
+        skips.extend(log.skips);
+        if settled && round > 0 {
+            break;
+        }
         changes.extend(log.changes);
+        if settled {
+            break;
+        }
     }
+    if current == *object {
+        // What entries did to each other's work came to nothing.
+        changes.clear();
+    }
+    let mut changes = joined(changes);
+    let skips = standing(plan, skips, &changes);
+    changes.retain(|change| change.before != change.after);
     Ok(Outcome { object: current, changes, skips })
+}
+
+/// Changes that follow on each other are one, by the entry that made the last.
+fn joined(changes: Vec<LoggedChange>) -> Vec<LoggedChange> {
+    let mut joined: Vec<LoggedChange> = Vec::with_capacity(changes.len());
+    let mut last: HashMap<String, usize> = HashMap::new();
+    for mut change in changes {
+        let earlier = last.get(&change.path).and_then(|at| joined.get_mut(*at));
+        match earlier {
+            Some(earlier) if earlier.after == change.before => {
+                change.before = earlier.before.take();
+                *earlier = change;
+            }
+            _ => {
+                last.insert(change.path.clone(), joined.len());
+                joined.push(change);
+            }
+        }
+    }
+    joined
+}
+
+/// The skips that later rounds did not make good, each once. A patch that was applied is not told that it can't be
+/// applied to its own result.
+fn standing(plan: &Plan<'_>, skips: Vec<LoggedSkip>, changes: &[LoggedChange]) -> Vec<LoggedSkip> {
+    let made_good = |skip: &LoggedSkip| {
+        let patch = plan.entries.get(skip.entry).is_some_and(|e| e.transformation.phase() == Phase::Patches);
+        changes.iter().any(|change| {
+            change.entry == skip.entry && (patch || skip.path.is_empty() || change.path == skip.path)
+        })
+    };
+    let mut standing: Vec<LoggedSkip> = Vec::new();
+    for skip in skips {
+        match standing.iter_mut().find(|earlier| earlier.entry == skip.entry && earlier.path == skip.path) {
+            Some(earlier) => *earlier = skip,
+            None if made_good(&skip) => {}
+            None => standing.push(skip),
+        }
+    }
+    standing
 }
 
 /// The entries whose changes of one round did not cancel out.
@@ -122,13 +175,31 @@ fn apply_once(plan: &Plan<'_>, facts: &Facts<'_>, object: &mut Value, left_out: 
                 Ok(false) => {}
                 Err(error) => log.skip("", format!("`when` can't be evaluated: {error}")),
                 Ok(true) => {
+                    let changes = log.changes.len();
                     let mut subject = Subject { object, kind: plan.kind, reach: plan.reach };
                     entry.transformation.apply(&entry.terms, &mut subject, &mut log);
+                    if phase == Phase::Patches
+                        && log.changes.len() > changes
+                        && changes_again(entry, plan, facts, object)
+                    {
+                        log.repeating.push(position);
+                    }
                 }
             }
         }
     }
     log
+}
+
+/// Whether a patch would change its own result. All else is made so that it does not.
+fn changes_again(entry: &CompiledEntry, plan: &Plan<'_>, facts: &Facts<'_>, object: &Value) -> bool {
+    if !entry.conditions.hold(facts, object, plan.kind).unwrap_or(false) {
+        return false;
+    }
+    let mut again = object.clone();
+    let mut subject = Subject { object: &mut again, kind: plan.kind, reach: plan.reach };
+    entry.transformation.apply(&entry.terms, &mut subject, &mut Log::default());
+    again != *object
 }
 
 /// The entries whose containers mount a volume that is not there; the API server would refuse such a pod.

@@ -32,6 +32,8 @@ pub(crate) struct Log {
     pub(crate) skips: Vec<LoggedSkip>,
     /// Fields that an entry of this pass has filled or would have, had they not held that value already.
     claimed: HashSet<String>,
+    /// Entries that would change their own result.
+    pub(crate) repeating: Vec<usize>,
     entry: usize,
     prefix: &'static str,
 }

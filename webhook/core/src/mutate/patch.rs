@@ -3,12 +3,13 @@
 //! `add` creates missing parents. What a second application would change again is refused at compile time where it
 //! can be seen, and otherwise left out by the engine, which sees it.
 
-use json_patch::PatchOperation;
+use json_patch::{PatchErrorKind, PatchOperation};
 use sallyport_policy::{Diagnostics, FieldPath};
 use serde_json::{Value, json};
 
-use super::log::{Dotted, Log};
+use super::log::Log;
 use super::transformation::{Phase, Subject, Terms, Transformation};
+use crate::object::{Fields, Pod, PodBearing, get_str, is_mesh_container};
 use crate::resources::{JsonPatchOp, JsonPatchOperation};
 
 /// Operations in order.
@@ -56,24 +57,31 @@ impl JsonPatch {
                 continue;
             }
             for (field, pointer) in [("path", Some(&operation.path)), ("from", operation.from.as_ref())] {
+                // What is copied from stays as it is.
+                let changes = !(field == "from" && operation.op == JsonPatchOp::Copy);
                 if let Some(pointer) = pointer {
-                    check_pointer(pointer, operation.op, &at.field(field), found);
+                    check_pointer(
+                        pointer,
+                        changes && operation.op != JsonPatchOp::Test,
+                        &at.field(field),
+                        found,
+                    );
                 }
             }
-            let inserts = matches!(operation.op, JsonPatchOp::Add | JsonPatchOp::Copy | JsonPatchOp::Move)
-                && operation
-                    .path
-                    .rsplit('/')
-                    .next()
-                    .is_some_and(|last| last == "-" || last.parse::<u32>().is_ok());
-            if inserts && !conditional && !tested {
+            let repeats = match operation.op {
+                JsonPatchOp::Add | JsonPatchOp::Copy | JsonPatchOp::Move => Some("inserts"),
+                JsonPatchOp::Remove => Some("removes"),
+                JsonPatchOp::Replace | JsonPatchOp::Test => None,
+            };
+            if let Some(repeats) = repeats.filter(|_| is_position(&operation.path) && !conditional && !tested)
+            {
                 found.push(
                     sallyport_policy::Diagnostic::error(
                         at.field("path"),
-                        "this inserts an element at every call, and a pod may be sent here more than once",
+                        format!("this {repeats} an element at every call, and a pod may be sent here more than once"),
                     )
                     .with_help(
-                        "give the entry a `when`, or the patch a `test`, that is false once it is there",
+                        "give the entry a `when`, or the patch a `test`, that is false once it is done",
                     ),
                 );
             }
@@ -91,6 +99,14 @@ impl JsonPatch {
     }
 }
 
+/// Whether a pointer ends in a position of a list. Labels and the like are maps, whose keys may be digits.
+fn is_position(pointer: &str) -> bool {
+    let mut last = pointer.rsplit('/');
+    let (token, parent) = (last.next().unwrap_or_default(), last.next().unwrap_or_default());
+    let map = ["labels", "annotations", "nodeSelector", "matchLabels", "data"].contains(&parent);
+    token == "-" || (token.parse::<u32>().is_ok() && !map)
+}
+
 fn op_name(op: JsonPatchOp) -> &'static str {
     match op {
         JsonPatchOp::Add => "add",
@@ -102,7 +118,8 @@ fn op_name(op: JsonPatchOp) -> &'static str {
     }
 }
 
-fn check_pointer(pointer: &str, op: JsonPatchOp, at: &FieldPath, found: &mut Diagnostics) {
+/// `changes` says whether the operation changes what it points to.
+fn check_pointer(pointer: &str, changes: bool, at: &FieldPath, found: &mut Diagnostics) {
     let escapes = pointer.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
     if !pointer.starts_with('/') || !escapes {
         found.error(
@@ -111,11 +128,11 @@ fn check_pointer(pointer: &str, op: JsonPatchOp, at: &FieldPath, found: &mut Dia
         );
         return;
     }
-    let whole = ["/metadata", "/spec"].contains(&pointer) && op != JsonPatchOp::Test;
+    let whole = ["/metadata", "/spec"].contains(&pointer);
     let beyond = OUT_OF_REACH.iter().find(|fixed| {
         pointer.strip_prefix(**fixed).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     });
-    if op != JsonPatchOp::Test && (whole || beyond.is_some()) {
+    if changes && (whole || beyond.is_some()) {
         found.error(at.clone(), format!("a policy can't change {}", beyond.copied().unwrap_or(pointer)));
     }
 }
@@ -140,9 +157,17 @@ impl Transformation for JsonPatch {
                 create_parents(&mut changed, add.path.as_str());
             }
             if let Err(error) = json_patch::patch(&mut changed, std::slice::from_ref(operation)) {
-                log.skip(dotted(operation.path().as_str()), error.kind.to_string());
+                // A test is a condition: where it does not hold, there is nothing to say.
+                if !matches!(operation, PatchOperation::Test(_)) {
+                    log.skip(dotted(operation.path().as_str()), failure(operation, &error.kind));
+                }
                 return;
             }
+        }
+        if let Some(name) =
+            subject.kind.and_then(|kind| touched_mesh_container(kind, subject.object, &changed))
+        {
+            return log.skip("", format!("it would change {name}, the service mesh's own container"));
         }
         for operation in &self.0 {
             let pointer = operation.path().as_str();
@@ -184,22 +209,62 @@ impl Transformation for JsonPatch {
     }
 }
 
-/// Makes the objects that lead to `pointer`, as long as none of its steps is a position in a list.
+/// Why an operation can't be applied.
+fn failure(operation: &PatchOperation, kind: &PatchErrorKind) -> String {
+    let missing = match operation {
+        PatchOperation::Move(moved) => moved.from.as_str(),
+        PatchOperation::Copy(copied) => copied.from.as_str(),
+        _ => operation.path().as_str(),
+    };
+    match (operation, kind) {
+        (PatchOperation::Remove(_) | PatchOperation::Replace(_), PatchErrorKind::InvalidPointer)
+        | (PatchOperation::Move(_) | PatchOperation::Copy(_), PatchErrorKind::InvalidFromPointer) => {
+            format!("there is no {}", dotted(missing))
+        }
+        (PatchOperation::Add(_), PatchErrorKind::InvalidPointer) => {
+            "what should hold it is missing, or is not a list or an object".to_owned()
+        }
+        _ => kind.to_string(),
+    }
+}
+
+/// The name of a mesh's container that is not in both pods alike.
+fn touched_mesh_container(kind: PodBearing, before: &Value, after: &Value) -> Option<String> {
+    let mesh = |object| -> Vec<&Fields> {
+        let pod = Pod::of(kind, object);
+        let containers = pod.into_iter().flat_map(Pod::containers).map(|(_, container)| container);
+        containers.filter(|c| is_mesh_container(get_str(c, &["name"]).unwrap_or_default())).collect()
+    };
+    let (before, after) = (mesh(before), mesh(after));
+    let gone = before.iter().find(|container| !after.contains(container));
+    let new = after.iter().find(|container| !before.contains(container));
+    gone.or(new).and_then(|container| get_str(container, &["name"])).map(str::to_owned)
+}
+
+/// Makes the objects that lead to `pointer`, and the list that `/-` appends to. Before any other position nothing is
+/// made: whether digits are a position or a key can't be told without what should hold them.
 fn create_parents(object: &mut Value, pointer: &str) {
+    let tokens = tokens(pointer);
     let mut at = object;
-    let mut tokens = tokens(pointer);
-    tokens.pop();
-    for token in tokens {
-        at = match at {
-            Value::Object(fields) => fields.entry(token).or_insert_with(|| json!({})),
-            Value::Array(list) => match token.parse::<usize>().ok().and_then(|index| list.get_mut(index)) {
-                Some(element) => element,
+    for (token, next) in tokens.iter().zip(tokens.iter().skip(1)) {
+        if let Value::Array(list) = at {
+            match token.parse::<usize>().ok().and_then(|index| list.get_mut(index)) {
+                Some(element) => at = element,
                 None => return,
-            },
-            _ => return,
-        };
-        if at.is_null() {
-            *at = json!({});
+            }
+        } else if let Value::Object(fields) = at {
+            if fields.get(token).is_none_or(Value::is_null) {
+                let missing = match next.as_str() {
+                    "-" => json!([]),
+                    digits if is_position(&format!("/{token}/{digits}")) => return,
+                    _ => json!({}),
+                };
+                fields.insert(token.clone(), missing);
+            }
+            let Some(field) = fields.get_mut(token) else { return };
+            at = field;
+        } else {
+            return;
         }
     }
 }
@@ -208,9 +273,23 @@ fn tokens(pointer: &str) -> Vec<String> {
     pointer.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~")).collect()
 }
 
-/// The pointer as a field path.
+/// The pointer as a field path; positions and what is not a plain name stand in brackets.
 fn dotted(pointer: &str) -> String {
-    let tokens = tokens(pointer);
-    let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
-    Dotted("", &tokens).to_string()
+    let mut path = String::new();
+    for token in tokens(pointer) {
+        let plain = token.starts_with(|c: char| c.is_ascii_alphabetic()) && !token.contains(['.', '/']);
+        match (plain, path.is_empty()) {
+            (true, true) => path.push_str(&token),
+            (true, false) => {
+                path.push('.');
+                path.push_str(&token);
+            }
+            (false, _) => {
+                path.push('[');
+                path.push_str(&token);
+                path.push(']');
+            }
+        }
+    }
+    path
 }
