@@ -245,7 +245,7 @@ fn objection_in_pod(
             if context("runAsUser") == Some(&json!(0)) {
                 return Some("the pod sets runAsUser: 0".to_owned());
             }
-            let root = pod.own_containers().find(|(_, c)| {
+            let root = pod.containers().find(|(_, c)| {
                 get(c, &["securityContext", "runAsUser"]) == Some(&json!(0))
                     && get(c, &["securityContext", "runAsNonRoot"]).is_none()
             })?;
@@ -255,7 +255,7 @@ fn objection_in_pod(
             if context("runAsNonRoot") == Some(&json!(true)) {
                 return Some("the pod sets runAsNonRoot: true".to_owned());
             }
-            let other = pod.own_containers().find(|(_, c)| {
+            let other = pod.containers().find(|(_, c)| {
                 get(c, &["securityContext", "runAsNonRoot"]) == Some(&json!(true))
                     && get(c, &["securityContext", "runAsUser"]).is_none()
             })?;
