@@ -1,5 +1,7 @@
 //! Reads policies and requests from YAML, as the tests and benches of this package have them.
 
+#![allow(dead_code, reason = "each of them uses a part")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,106 @@
+//! The invariants of the admission gate as far as they are about mutation, for one object and one set of policies.
+
+use sallyport_admission::{Decision, Mode, PolicySet, decide};
+use serde_json::{Value, json};
+
+use crate::{kept, reading, rfc6902, validity};
+
+/// Decides about the creation of `pod` and checks what must hold of every decision. The object as it comes out.
+#[track_caller]
+pub(crate) fn hold(set: &PolicySet, pod: &Value) -> Value {
+    let decision = decide(set, &reading::creation(pod.clone()), None);
+    let result = decision.mutated.clone().unwrap_or_else(|| pod.clone());
+
+    the_patch_gives_the_result(pod, &decision, &result);
+    assert_eq!(decision.mutated.is_some(), enforced(&decision) > 0, "{:#?}", decision.changes);
+    a_second_call_changes_nothing(set, &result, &decision);
+    a_second_call_changes_only_what_is_new(set, &result);
+    assert_eq!(mesh(pod), mesh(&result), "a mesh's container was changed");
+    let (before, after) = (validity::problems(pod), validity::problems(&result));
+    let new: Vec<&String> = after.difference(&before).collect();
+    assert!(new.is_empty(), "{new:?}\nin {pod:#}\nout {result:#}\n{:#?}", decision.changes);
+    result
+}
+
+/// What was set is there unchanged, but for what a policy has to be able to take away.
+#[track_caller]
+pub(crate) fn nothing_set_is_lost(pod: &Value, result: &Value) {
+    let limit_ranger =
+        pod["metadata"]["annotations"]["kubernetes.io/limit-ranger"].as_str().unwrap_or_default();
+    let exempt = |path: &str, value: &Value| {
+        let token = value
+            .get("name")
+            .and_then(Value::as_str)
+            .is_some_and(|name| name.starts_with("kube-api-access-"));
+        let computed = path == ".spec.priority" || path == ".spec.preemptionPolicy";
+        let defaulted = path.contains(".resources.") && !limit_ranger.is_empty();
+        token || computed || defaulted
+    };
+    let lost = kept::lost(pod, result, "", &exempt);
+    assert!(lost.is_none(), "{} is lost\nin {pod:#}\nout {result:#}", lost.unwrap_or_default());
+}
+
+fn enforced(decision: &Decision) -> usize {
+    decision.changes.iter().filter(|change| change.mode == Mode::Enforce).count()
+}
+
+#[track_caller]
+fn the_patch_gives_the_result(pod: &Value, decision: &Decision, result: &Value) {
+    let mut patched = pod.clone();
+    json_patch::patch(&mut patched, &decision.patch).expect("json-patch applies its own patch");
+    assert_eq!(&patched, result, "by json-patch");
+    let patch = serde_json::to_value(&decision.patch).expect("a patch is JSON");
+    let strictly = rfc6902::apply(pod.clone(), &patch).expect("the patch applies strictly");
+    assert_eq!(&strictly, result, "by RFC 6902");
+}
+
+#[track_caller]
+fn a_second_call_changes_nothing(set: &PolicySet, result: &Value, first: &Decision) {
+    let second = decide(set, &reading::creation(result.clone()), None);
+    assert!(
+        second.mutated.is_none() && enforced(&second) == 0,
+        "the second call changes {}\n{:#?}\nafter the first changed {:#?}",
+        serde_json::to_string(&second.patch).unwrap_or_default(),
+        second.changes,
+        first.changes,
+    );
+}
+
+/// Somebody else adds a container, a label and an annotation, and the object comes here again.
+#[track_caller]
+fn a_second_call_changes_only_what_is_new(set: &PolicySet, result: &Value) {
+    let mut added = result.clone();
+    for field in ["labels", "annotations"] {
+        // Where there is no map, making one would be a change of its own, which a patch may have waited for.
+        if let Some(map) = added["metadata"][field].as_object_mut() {
+            map.insert("example.com/added".to_owned(), json!("later"));
+        }
+    }
+    let containers = added["spec"]["containers"].as_array_mut().expect("a pod has containers");
+    containers.push(json!({"name": "added", "image": "registry.example.com/added:1"}));
+
+    let decision = decide(set, &reading::creation(added.clone()), None);
+    let mut again = decision.mutated.unwrap_or_else(|| added.clone());
+    let volumes: Vec<Value> = result["spec"]["volumes"].as_array().cloned().unwrap_or_default();
+    let is_new = |element: &Value| element["name"] == "added";
+    for pod in [&mut added, &mut again] {
+        let containers = pod["spec"]["containers"].as_array_mut().expect("a pod has containers");
+        containers.retain(|container| !is_new(container));
+        // A volume may have come for the new container to mount.
+        pod["spec"]["volumes"] = volumes.clone().into();
+    }
+    assert_eq!(added, again, "{:#?}", decision.changes);
+}
+
+fn mesh(pod: &Value) -> Vec<String> {
+    ["initContainers", "containers", "ephemeralContainers"]
+        .iter()
+        .flat_map(|field| pod["spec"][*field].as_array().into_iter().flatten())
+        .filter(|container| {
+            container["name"]
+                .as_str()
+                .is_some_and(|name| name.starts_with("istio-") || name.starts_with("linkerd-"))
+        })
+        .map(ToString::to_string)
+        .collect()
+}
