@@ -104,12 +104,25 @@ fn schema<T: JsonSchema>() -> Value {
     schema
 }
 
-/// Doc comments are wrapped for people who read code: in a description their lines run on.
+/// Says what Rust's types say in the words of the API server.
 fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
+            // What is empty by default would be written into every object that leaves it out.
+            if fields.get("default").is_some_and(is_empty) {
+                fields.remove("default");
+            }
+            // OpenAPI has no unsigned numbers.
+            if let Some(bits) = unsigned_bits(fields) {
+                fields.remove("format");
+                fields.entry("minimum").or_insert_with(|| json!(0));
+                if let Some(end) = 1_u64.checked_shl(bits).filter(|_| bits < 64) {
+                    fields.entry("maximum").or_insert_with(|| json!(end - 1));
+                }
+            }
             for (name, value) in fields.iter_mut() {
                 match value {
+                    // Doc comments are wrapped for people who read code: in a description their lines run on.
                     Value::String(text) if name == "description" => {
                         let paragraphs =
                             text.split("\n\n").map(|p| p.split_whitespace().collect::<Vec<_>>().join(" "));
@@ -121,6 +134,23 @@ fn tidy(schema: &mut Value) {
         }
         Value::Array(elements) => elements.iter_mut().for_each(tidy),
         _ => {}
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(elements) => elements.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    }
+}
+
+/// How wide an unsigned number is; `None` for everything else.
+fn unsigned_bits(schema: &serde_json::Map<String, Value>) -> Option<u32> {
+    match schema.get("format")?.as_str()?.strip_prefix("uint")? {
+        "" => Some(64),
+        bits => bits.parse().ok(),
     }
 }
 

@@ -97,6 +97,10 @@ impl AddContainer {
             if let Err(wrong) = check_dns_label(named) {
                 found.error(path.field("volumes").index(i).field("name"), wrong.to_string());
             }
+            if volumes.iter().take(i).any(|Embedded(other)| other.get("name") == volume.get("name")) {
+                let at = path.field("volumes").index(i).field("name");
+                found.error(at, format!("another of the volumes is named `{named}`"));
+            }
             if volume.len() != 2 {
                 found.error(path.field("volumes").index(i), "expected a name and exactly one source");
             }

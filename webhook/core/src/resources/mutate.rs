@@ -359,10 +359,8 @@ pub enum UnsatisfiableAction {
 /// One operation of RFC 6902.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+// Whether there is a value, no rule can see: CEL in the API server knows only fields that have a type.
 #[schemars(extend("x-kubernetes-validations" = [{
-    "rule": "(self.op in ['add', 'replace', 'test']) == has(self.value)",
-    "message": "add, replace and test need a value, and only they"
-}, {
     "rule": "(self.op in ['move', 'copy']) == has(self.from)",
     "message": "move and copy need from, and only they"
 }]))]
@@ -388,7 +386,7 @@ fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Val
 }
 
 fn any_value(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({"x-kubernetes-preserve-unknown-fields": true})
+    schemars::json_schema!({"x-kubernetes-preserve-unknown-fields": true, "nullable": true})
 }
 
 /// The operations of RFC 6902, section 4.
