@@ -5,9 +5,14 @@
 
 mod access;
 pub mod control_plane;
+pub mod examples;
 mod flags;
+pub mod foreign_webhook;
+pub mod log;
 pub mod objects;
 mod pki;
 mod process;
 pub mod programs;
+pub mod registration;
 mod run_dir;
+pub mod webhook;

@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use kube::api::{
-    ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams, Request, Resource, TypeMeta,
+    ApiResource, DeleteParams, DynamicObject, GetParams, GroupVersionKind, Patch, PatchParams, PostParams,
+    Request, Resource, TypeMeta,
 };
+use kube::client::Body;
+use kube::core::Status;
 use kube::discovery::{self, Scope};
 use kube::error::DiscoveryError;
 use kube::{Client, Error};
@@ -20,6 +23,15 @@ use tokio::sync::Mutex;
 pub struct Objects {
     client: Client,
     kinds: Arc<Mutex<HashMap<GroupVersionKind, (ApiResource, Scope)>>>,
+}
+
+/// What the API server answers.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The object.
+    pub object: Value,
+    /// The warnings that come with it, as they stand in the headers (RFC 9111 §5.5 of old: `299 - "text"`).
+    pub warnings: Vec<String>,
 }
 
 impl Objects {
@@ -45,15 +57,70 @@ impl Objects {
         self.post(object, true).await
     }
 
+    /// Creates the object with `fieldValidation=Strict`, as kubectl asks: an unknown or repeated field is refused.
+    ///
+    /// # Errors
+    /// As for [`create`](Self::create).
+    pub async fn create_strictly(&self, object: &Value, dry_run: bool) -> Result<Answer, Error> {
+        let how = PostParams { dry_run, field_manager: Some("sallyport-tests".to_owned()) };
+        let body = serde_json::to_vec(object).map_err(Error::SerdeError)?;
+        let request = self.path(object).await?.create(&how, body).map_err(Error::BuildRequest)?;
+        let (mut head, body) = request.into_parts();
+        let uri = format!("{}&fieldValidation=Strict", head.uri);
+        head.uri = uri.parse().map_err(|error| Error::HttpError(http::Error::from(error)))?;
+        self.answer(http::Request::from_parts(head, body)).await
+    }
+
+    /// Replaces the object, or its subresource if there is one given, as stored.
+    ///
+    /// # Errors
+    /// As for [`create`](Self::create).
+    pub async fn replace(&self, object: &Value, subresource: Option<&str>) -> Result<Value, Error> {
+        let (path, how) = (self.path(object).await?, PostParams::default());
+        let body = serde_json::to_vec(object).map_err(Error::SerdeError)?;
+        let request = match subresource {
+            Some(subresource) => path.replace_subresource(subresource, name(object), &how, body),
+            None => path.replace(name(object), &how, body),
+        };
+        self.client.request(request.map_err(Error::BuildRequest)?).await
+    }
+
+    /// Merges (RFC 7396) the change into the stored object of this kind and name.
+    ///
+    /// # Errors
+    /// As for [`create`](Self::create).
+    pub async fn merge(&self, object: &Value, change: &Value) -> Result<Value, Error> {
+        let path = self.path(object).await?;
+        let request = path.patch(name(object), &PatchParams::default(), &Patch::Merge(change));
+        self.client.request(request.map_err(Error::BuildRequest)?).await
+    }
+
+    /// The stored object of this kind and name.
+    ///
+    /// # Errors
+    /// As for [`create`](Self::create).
+    pub async fn get(&self, object: &Value) -> Result<Value, Error> {
+        let request = self.path(object).await?.get(name(object), &GetParams::default());
+        self.client.request(request.map_err(Error::BuildRequest)?).await
+    }
+
+    /// Deletes the object of this kind and name, at once where nothing holds it. Returns what the API server answers.
+    ///
+    /// # Errors
+    /// As for [`create`](Self::create).
+    pub async fn delete(&self, object: &Value) -> Result<Value, Error> {
+        let request = self.path(object).await?.delete(name(object), &DeleteParams::default().grace_period(0));
+        self.client.request(request.map_err(Error::BuildRequest)?).await
+    }
+
     /// Applies the object on the server's side, taking over fields that others own.
     ///
     /// # Errors
     /// As for [`create`](Self::create); an object without a name is refused.
     pub async fn apply(&self, object: &Value) -> Result<Value, Error> {
-        let name = object["metadata"]["name"].as_str().unwrap_or_default();
         let how = PatchParams::apply("sallyport-tests").force();
-        let request =
-            self.path(object).await?.patch(name, &how, &Patch::Apply(object)).map_err(Error::BuildRequest)?;
+        let request = self.path(object).await?.patch(name(object), &how, &Patch::Apply(object));
+        let request = request.map_err(Error::BuildRequest)?;
         self.client.request(request).await
     }
 
@@ -75,6 +142,21 @@ impl Objects {
         let body = serde_json::to_vec(object).map_err(Error::SerdeError)?;
         let request = self.path(object).await?.create(&how, body).map_err(Error::BuildRequest)?;
         self.client.request(request).await
+    }
+
+    async fn answer(&self, request: http::Request<Vec<u8>>) -> Result<Answer, Error> {
+        let response = self.client.send(request.map(Body::from)).await?;
+        let (head, body) = response.into_parts();
+        let body = body.collect_bytes().await?;
+        if !head.status.is_success() {
+            let status: Status = serde_json::from_slice(&body).map_err(Error::SerdeError)?;
+            return Err(Error::Api(Box::new(status)));
+        }
+        let warnings = head.headers.get_all("warning").iter();
+        Ok(Answer {
+            object: serde_json::from_slice(&body).map_err(Error::SerdeError)?,
+            warnings: warnings.map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned()).collect(),
+        })
     }
 
     /// Requests to where objects of this kind and namespace live; the namespace `default` if none is named.
@@ -100,4 +182,9 @@ impl Objects {
         self.kinds.lock().await.insert(kind, found.clone());
         Ok(found)
     }
+}
+
+/// What the object is addressed by. Without a name there is no such path, and the API server says so.
+fn name(object: &Value) -> &str {
+    object["metadata"]["name"].as_str().unwrap_or_default()
 }

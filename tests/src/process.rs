@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -22,18 +22,37 @@ impl Process {
     pub(crate) fn start(name: &'static str, program: &Path, args: &[String], dir: &Path) -> Result<Self> {
         let log = dir.join(format!("{name}.log"));
         let output = File::create(&log)?;
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--"]).arg(program).args(args).current_dir(dir);
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        let child = spawn(command).with_context(|| {
-            format!("cannot start {name} through setpriv, which is part of util-linux: {}", program.display())
-        })?;
+        let child = start(name, program, args, dir, output.try_clone()?.into(), output.into())?;
         Ok(Self { name, child, log })
+    }
+
+    /// The same, but for its standard error, which the caller gets.
+    pub(crate) fn start_heard(
+        name: &'static str,
+        program: &Path,
+        args: &[String],
+        dir: &Path,
+    ) -> Result<(Self, ChildStderr)> {
+        let log = dir.join(format!("{name}.log"));
+        let mut child = start(name, program, args, dir, File::create(&log)?.into(), Stdio::piped())?;
+        let errors = child.stderr.take().context("standard error is a pipe")?;
+        Ok((Self { name, child, log }, errors))
     }
 
     /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Asks it to end, as the kubelet does: SIGTERM.
+    pub(crate) fn ask_to_end(&self) -> Result<()> {
+        let sent = Command::new("kill").args(["-TERM", &self.id().to_string()]).status()?;
+        sent.success().then_some(()).with_context(|| format!("{} takes no signal: {sent}", self.name))
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait()
     }
 
     /// How it ended, or nothing while it runs.
@@ -57,6 +76,22 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn start(
+    name: &str,
+    program: &Path,
+    args: &[String],
+    dir: &Path,
+    stdout: Stdio,
+    stderr: Stdio,
+) -> Result<Child> {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program).args(args).current_dir(dir);
+    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+    spawn(command).with_context(|| {
+        format!("cannot start {name} through setpriv, which is part of util-linux: {}", program.display())
+    })
 }
 
 type Order = (Command, Sender<io::Result<Child>>);

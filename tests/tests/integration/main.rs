@@ -1,4 +1,12 @@
 //! Every integration test, in one binary: it links once, and its tests share one control plane.
 
+use std::path::Path;
+
 mod control_plane;
+mod crds;
 mod defaults;
+
+/// The program, as cargo built it beside these tests.
+fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_sallyport-under-test"))
+}

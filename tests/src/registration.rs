@@ -1,0 +1,155 @@
+//! Registers webhooks with a control plane, as their configurations in a cluster do.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use kube::Error;
+use serde_json::{Value, json};
+
+use crate::control_plane::ControlPlane;
+
+/// Long enough for any machine: it ends a test that hangs, and decides none.
+const HANGS: Duration = Duration::from_secs(60);
+
+/// Whoever is in this group is not shown to mutating webhooks: so a test sees what an object is without them.
+pub const UNSEEN: &str = "sallyport-tests:unseen";
+
+/// A server that the API server can be told to call.
+pub trait Server {
+    /// Where it listens.
+    fn address(&self) -> SocketAddr;
+
+    /// The authority of its certificate, in PEM.
+    fn ca_pem(&self) -> &str;
+
+    /// Whether it was called at this path yet.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    fn was_called(&self, path: &str) -> impl Future<Output = Result<bool>>;
+}
+
+/// The label that puts a namespace, or one of Sallyport's own resources, before the webhook of this name.
+#[must_use]
+pub fn label(name: &str) -> String {
+    format!("sallyport-tests/{name}")
+}
+
+/// Has the API server call `server` at `/mutate` for what is created and changed in namespaces labelled
+/// [`label`]`(name)`, and waits until it does. Webhooks are called in the order of their names.
+///
+/// `namespace` is one of those namespaces.
+///
+/// # Errors
+/// When the configuration is refused or has no effect.
+pub async fn mutating(
+    cluster: &ControlPlane,
+    name: &str,
+    server: &impl Server,
+    namespace: &str,
+) -> Result<()> {
+    let workloads = json!([
+        { "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "scope": "Namespaced",
+          "resources": ["pods", "pods/ephemeralcontainers", "pods/resize", "serviceaccounts",
+                        "replicationcontrollers", "podtemplates"] },
+        { "apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "scope": "Namespaced",
+          "resources": ["deployments", "replicasets", "statefulsets", "daemonsets"] },
+        { "apiGroups": ["batch"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "scope": "Namespaced",
+          "resources": ["jobs", "cronjobs"] },
+    ]);
+    let mut webhook = webhook(name, server, "/mutate", &workloads);
+    webhook["reinvocationPolicy"] = json!("IfNeeded");
+    webhook["namespaceSelector"] = selector(name);
+    webhook["matchConditions"] =
+        json!([{ "name": "seen", "expression": format!("!('{UNSEEN}' in request.userInfo.groups)") }]);
+    let probe = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": "probe", "namespace": namespace },
+        "spec": { "containers": [{ "name": "probe", "image": "probe:1" }] },
+    });
+    register(cluster, "MutatingWebhookConfiguration", name, &webhook).await?;
+    wait_until_called(cluster, server, "/mutate", &probe).await
+}
+
+/// Has the API server call `server` at `/validate-policies` for Sallyport's own resources that are labelled
+/// [`label`]`(name)`, and waits until it does.
+///
+/// # Errors
+/// As for [`mutating`].
+pub async fn validating(cluster: &ControlPlane, name: &str, server: &impl Server) -> Result<()> {
+    let own = json!([
+        { "apiGroups": ["sallyport.dev"], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"], "scope": "*",
+          "resources": ["*"] },
+    ]);
+    let mut webhook = webhook(name, server, "/validate-policies", &own);
+    webhook["objectSelector"] = selector(name);
+    let probe = json!({
+        "apiVersion": "sallyport.dev/v1alpha1",
+        "kind": "WorkloadPolicy",
+        "metadata": { "name": "probe", "labels": { label(name): "" } },
+        "spec": { "match": { "kinds": ["Pod"] } },
+    });
+    register(cluster, "ValidatingWebhookConfiguration", name, &webhook).await?;
+    wait_until_called(cluster, server, "/validate-policies", &probe).await
+}
+
+fn selector(name: &str) -> Value {
+    json!({ "matchExpressions": [{ "key": label(name), "operator": "Exists" }] })
+}
+
+fn webhook(name: &str, server: &impl Server, path: &str, rules: &Value) -> Value {
+    json!({
+        "name": format!("{name}.tests.sallyport.dev"),
+        "clientConfig": {
+            "url": format!("https://{}{path}", server.address()),
+            "caBundle": BASE64.encode(server.ca_pem()),
+        },
+        "rules": rules,
+        "matchPolicy": "Equivalent",
+        "sideEffects": "None",
+        "failurePolicy": "Fail",
+        "timeoutSeconds": 30,
+        "admissionReviewVersions": ["v1"],
+    })
+}
+
+async fn register(cluster: &ControlPlane, kind: &str, name: &str, webhook: &Value) -> Result<()> {
+    let configuration = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": kind,
+        "metadata": { "name": name },
+        "webhooks": [webhook],
+    });
+    cluster.objects().apply(&configuration).await?;
+    Ok(())
+}
+
+/// The API server follows the configurations by a watch, so a new one counts only after a moment. From the first call
+/// on it counts for all.
+async fn wait_until_called(
+    cluster: &ControlPlane,
+    server: &impl Server,
+    path: &str,
+    probe: &Value,
+) -> Result<()> {
+    let objects = cluster.objects();
+    let start = Instant::now();
+    loop {
+        let answer = objects.dry_run_create(probe).await;
+        if server.was_called(path).await? {
+            return Ok(());
+        }
+        match answer {
+            Ok(_) | Err(Error::Api(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if start.elapsed() > HANGS {
+            bail!("{} is registered and not called", server.address());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
