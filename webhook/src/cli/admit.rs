@@ -17,7 +17,7 @@ pub(super) struct AdmitArgs {
     #[command(flatten)]
     objects: ObjectArgs,
     /// How to print the verdicts
-    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = Output::Text)]
     output: Output,
 }
 

@@ -3,10 +3,12 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
+use anyhow::ensure;
 use clap::Args;
 
-use super::{Ending, Output, paint};
+use super::{Ending, Output, named, paint};
 use sallyport_admission::Policy;
+use sallyport_policy::API_VERSION;
 
 use crate::policies::{Loaded, load};
 use crate::source::{Colour, Reporter, read};
@@ -14,16 +16,17 @@ use crate::source::{Colour, Reporter, read};
 #[derive(Args)]
 pub(super) struct CheckArgs {
     /// Policies: files or folders, - for standard input
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required = true, value_name = "POLICIES")]
     policies: Vec<PathBuf>,
     /// How to print what is found
-    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = Output::Text)]
     output: Output,
 }
 
 pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Ending> {
     let (documents, errors) = read(&args.policies);
     let loaded = load(documents, &errors);
+    let found = loaded.findings.len();
     match args.output {
         Output::Json => {
             let mut out = io::stdout().lock();
@@ -32,21 +35,36 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Ending> {
             }
         }
         Output::Text => {
-            let tally = {
-                let mut reporter = Reporter::new(io::stdout().lock(), Colour::for_stream(&io::stdout()));
-                for located in &loaded.findings {
-                    reporter.located(located)?;
-                }
-                reporter.finish()?
-            };
-            if !loaded.has_errors() {
-                let gap = if tally == crate::source::Tally::default() { "" } else { "\n" };
-                anstream::println!("{gap}{}✓{:#} {}", paint::ADDED, paint::ADDED, summary(&loaded));
-                tell_what_is_not_in_force(&loaded);
+            let mut reporter = Reporter::new(io::stdout().lock(), Colour::for_stream(&io::stdout()));
+            for located in &loaded.findings {
+                reporter.located(located)?;
             }
+            reporter.finish()?;
         }
     }
-    Ok(if loaded.has_errors() { Ending::BadInput } else { Ending::Passed })
+    if loaded.has_errors() {
+        return Ok(Ending::BadInput);
+    }
+    expect_policies(&loaded, &args.policies)?;
+    if args.output == Output::Text {
+        let gap = if found == 0 { "" } else { "\n" };
+        let mut out = anstream::stdout().lock();
+        writeln!(out, "{gap}{}✓{:#} {}", paint::ADDED, paint::ADDED, summary(&loaded))?;
+        out.flush()?;
+        tell_what_is_not_in_force(&loaded);
+    }
+    Ok(Ending::Passed)
+}
+
+/// Where nothing was found to be wrong because nothing was there, that is an error: a mistyped folder in a pipeline
+/// would otherwise pass for ever.
+pub(super) fn expect_policies(loaded: &Loaded, inputs: &[PathBuf]) -> anyhow::Result<()> {
+    ensure!(
+        !loaded.set.policies().is_empty() || loaded.others > 0,
+        "no policies in {}: expected WorkloadPolicies of {API_VERSION}",
+        named(inputs)
+    );
+    Ok(())
 }
 
 fn summary(loaded: &Loaded) -> String {

@@ -8,7 +8,7 @@ mod offline;
 mod paint;
 mod serve;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -39,9 +39,9 @@ impl From<Ending> for ExitCode {
 #[command(
     name = "sallyport",
     version,
-    about,
     propagate_version = true,
-    after_help = "Exit codes: 0 passed, 1 refused or failing, 2 wrong usage or bad input."
+    after_help = "Exit codes: 0 passed, 1 refused or failing, 2 wrong usage or bad input.\n\n\
+                  To begin: sallyport check POLICIES, then sallyport admit --policies POLICIES OBJECTS"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -66,14 +66,26 @@ enum Command {
 #[derive(Args)]
 struct ObjectArgs {
     /// Policies: files or folders, - for standard input. May be given more than once
-    #[arg(long, short, required = true, value_name = "PATH")]
+    #[arg(long, short, required = true, value_name = "POLICIES")]
     policies: Vec<PathBuf>,
     /// Objects: files or folders, - for standard input
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required = true, value_name = "OBJECTS")]
     objects: Vec<PathBuf>,
     /// The namespace of objects that name none
     #[arg(long, short, default_value = "default", value_name = "NAME")]
     namespace: String,
+}
+
+/// Inputs as messages name them: `policies, standard input`.
+fn named(inputs: &[PathBuf]) -> String {
+    let name = |path: &PathBuf| {
+        if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() }
+    };
+    inputs.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

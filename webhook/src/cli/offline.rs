@@ -5,7 +5,6 @@
 //! policy asks for them; what matters is the pods that they make, so each is followed by its pod.
 
 use std::io;
-use std::path::PathBuf;
 
 use anyhow::bail;
 use sallyport_admission::offline::{apply_defaults, pod_of, without_defaults};
@@ -16,7 +15,7 @@ use sallyport_admission::{
 use sallyport_policy::GROUP;
 use serde_json::Value;
 
-use super::{ObjectArgs, check};
+use super::{ObjectArgs, check, is_stdin, named};
 use crate::policies::{Loaded, load};
 use crate::source::{Colour, Document, Reporter, read};
 
@@ -42,8 +41,7 @@ pub(super) struct Bench {
 impl Bench {
     /// Reads both. `None` where something is wrong with either, which has been told by then.
     pub(super) fn read(args: &ObjectArgs) -> anyhow::Result<Option<Self>> {
-        let stdin = |paths: &[PathBuf]| paths.iter().filter(|path| path.as_os_str() == "-").count();
-        if stdin(&args.policies) + stdin(&args.objects) > 1 {
+        if args.policies.iter().chain(&args.objects).filter(|path| is_stdin(path)).count() > 1 {
             bail!("standard input (-) can be read once only");
         }
         let (policies, errors) = read(&args.policies);
@@ -59,6 +57,13 @@ impl Bench {
         if wrong || unreadable {
             return Ok(None);
         }
+        check::expect_policies(&loaded, &args.policies)?;
+        if documents.is_empty() {
+            bail!("no objects in {}: nothing is there", named(&args.objects));
+        }
+        if !documents.iter().any(is_judged) {
+            bail!("no objects in {}: policies go after --policies, objects after them", named(&args.objects));
+        }
         // Namespaces among the objects describe themselves.
         let described = load(documents.iter().filter(|d| d.kind() == "Namespace").cloned().collect(), &[]);
         let mut loaded = loaded;
@@ -70,23 +75,17 @@ impl Bench {
 
     /// Decides about every object, and about the pod of every controller.
     pub(super) fn judge(&self) -> impl Iterator<Item = Judged<'_>> {
-        self.documents.iter().filter(|document| !document.api_version().starts_with(GROUP)).flat_map(
-            move |document| {
-                let gvk = kind_of(document);
-                let kind = PodBearing::of(&gvk);
-                let itself = self.judge_object(document, document.value.clone(), &gvk, false);
-                let pod = kind
-                    .filter(|kind| *kind != PodBearing::Pod)
-                    .and_then(|kind| pod_of(kind, &document.value));
-                let gvk = GroupVersionKind {
-                    group: String::new(),
-                    version: "v1".to_owned(),
-                    kind: "Pod".to_owned(),
-                };
-                std::iter::once(itself)
-                    .chain(pod.map(move |pod| self.judge_object(document, pod.pod, &gvk, true)))
-            },
-        )
+        self.documents.iter().filter(|document| is_judged(document)).flat_map(move |document| {
+            let gvk = kind_of(document);
+            let kind = PodBearing::of(&gvk);
+            let itself = self.judge_object(document, document.value.clone(), &gvk, false);
+            let pod =
+                kind.filter(|kind| *kind != PodBearing::Pod).and_then(|kind| pod_of(kind, &document.value));
+            let gvk =
+                GroupVersionKind { group: String::new(), version: "v1".to_owned(), kind: "Pod".to_owned() };
+            std::iter::once(itself)
+                .chain(pod.map(move |pod| self.judge_object(document, pod.pod, &gvk, true)))
+        })
     }
 
     fn judge_object<'d>(
@@ -144,6 +143,11 @@ impl Bench {
             dry_run: Some(true),
         }
     }
+}
+
+/// Sallyport's own resources are what objects are put to, and no objects here.
+fn is_judged(document: &Document) -> bool {
+    !document.api_version().starts_with(GROUP)
 }
 
 fn kind_of(document: &Document) -> GroupVersionKind {

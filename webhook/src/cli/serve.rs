@@ -9,7 +9,7 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use super::{Ending, check};
+use super::{Ending, check, is_stdin};
 use crate::gate::PolicyGate;
 use crate::policies::{Store, StoreError};
 use crate::server::{Config, Identity, Server, terminated};
@@ -21,13 +21,13 @@ pub(super) struct ServeArgs {
     #[arg(long)]
     standalone: bool,
     /// Policies: files or folders, followed as they change. May be given more than once
-    #[arg(long, short, value_name = "PATH")]
+    #[arg(long, short, value_name = "POLICIES")]
     policies: Vec<PathBuf>,
     /// Where to serve the webhook, with TLS; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8443", value_parser = address)]
     listen: SocketAddr,
     /// Where to serve /healthz, /readyz and /metrics, in plain HTTP
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080", value_parser = address)]
     operations: SocketAddr,
     /// The certificate, in PEM, read anew for every connection. Without it one is made for this run
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -42,7 +42,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "tls_cert")]
     ca_file: Option<PathBuf>,
     /// How to write the log, on standard error. RUST_LOG chooses what
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 }
 
@@ -54,6 +54,11 @@ enum LogFormat {
     Json,
 }
 
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "expected an IP address and a port, such as 127.0.0.1:8443 or [::]:8443".to_owned())
+}
+
 pub(super) fn run(args: ServeArgs) -> anyhow::Result<Ending> {
     if !args.standalone {
         bail!(
@@ -62,6 +67,9 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Ending> {
     }
     if args.policies.is_empty() {
         bail!("--standalone needs --policies DIR");
+    }
+    if args.policies.iter().any(|path| is_stdin(path)) {
+        bail!("policies are followed as they change, so they can't come from standard input (-)");
     }
     start_log(args.log_format);
     let store = match Store::open(args.policies.clone()) {
@@ -106,6 +114,9 @@ async fn serve(args: ServeArgs, store: Arc<Store>) -> anyhow::Result<Ending> {
         policies = store.current().set.policies().len(),
         "serving"
     );
+    if store.current().set.policies().is_empty() {
+        tracing::warn!("there are no WorkloadPolicies: nothing is changed until there are");
+    }
     let following = Arc::clone(&store);
     let follower = tokio::spawn(async move {
         if let Err(error) = following.follow().await {
