@@ -67,6 +67,11 @@ impl Log {
         self.claimed.insert(format!("{}{path}", self.prefix))
     }
 
+    /// Whether an entry of this pass has claimed a field.
+    pub(crate) fn is_claimed(&self, path: impl fmt::Display) -> bool {
+        self.claimed.contains(&format!("{}{path}", self.prefix))
+    }
+
     /// Sets the field at `at` under `fields` as `strategy` says, and records it. `base` is the path of `fields`.
     pub(crate) fn fill(
         &mut self,

@@ -3,7 +3,7 @@
 //! A resource that the API server's LimitRanger filled in counts as unset: its annotation
 //! `kubernetes.io/limit-ranger` names it. A request that static defaulting copied from the author's limit counts as set.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sallyport_policy::{Diagnostics, FieldPath, Quantity};
 use serde_json::{Value, json};
@@ -41,12 +41,26 @@ impl ResourceFill {
                 found.error(at, format!("the request {request} is above the limit {limit}"));
             }
         }
-        for resource in resources.requests.keys().chain(resources.limits.keys()) {
+        for (part, amounts) in [("requests", &resources.requests), ("limits", &resources.limits)] {
+            for (resource, amount) in amounts.iter().filter(|(_, amount)| amount.is_negative()) {
+                let at = path.field(part).key(resource);
+                found.error(at, format!("found {amount}; expected at least 0"));
+            }
+        }
+        let named: BTreeSet<&String> = resources.requests.keys().chain(resources.limits.keys()).collect();
+        for resource in named {
             if equal_only(resource).is_some()
                 && resources.requests.get(resource) != resources.limits.get(resource)
             {
                 let at = path.field("limits").key(resource);
-                found.error(at, format!("request and limit of {resource} must both be given, and be equal"));
+                let written =
+                    |amount: Option<&Quantity>| amount.map_or("none".to_owned(), Quantity::to_string);
+                let (request, limit) = (resources.requests.get(resource), resources.limits.get(resource));
+                let (request, limit) = (written(request), written(limit));
+                found.error(
+                    at,
+                    format!("found request {request} and limit {limit}; {resource} needs both, and equal"),
+                );
             }
         }
         let amounts = |given: &BTreeMap<String, Quantity>| {
@@ -80,7 +94,8 @@ impl ResourceFill {
                 // A request is measured by the limit that this entry sets next, if it does.
                 let replaces = terms.strategy == Strategy::Override
                     || get(fields, &["resources", "limits", resource]).is_none()
-                    || facts.limit_ranged(&path, resource, "limit");
+                    || (facts.limit_ranged(&path, resource, "limit")
+                        && !log.is_claimed(Dotted(&path, &["resources", "limits", resource])));
                 let next = self.limits.get(resource).filter(|_| replaces).map(|limit| limit.quantity);
                 match objection(facts, fields, resource, part, amount.quantity, next) {
                     Some(reason) => log.skip(&place, reason),
