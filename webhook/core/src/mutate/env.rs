@@ -21,14 +21,20 @@ impl EnvFill {
             let at = path.index(i);
             let name = fields.get("name").and_then(Value::as_str).unwrap_or_default();
             if name.is_empty() || name.contains('=') {
-                found.error(at.field("name"), "expected the variable's name, without `=`");
+                found.error(
+                    at.field("name"),
+                    format!("found `{name}`; expected a variable's name, without `=`"),
+                );
             }
             if variables.iter().any(|(other, _)| other == name) {
                 found.error(at.field("name"), format!("`{name}` is given twice"));
             }
             match (fields.get("value"), fields.get("valueFrom")) {
                 (Some(value), None) if !value.is_string() => {
-                    found.error(at.field("value"), "expected text; put numbers and booleans in quotes");
+                    found.error(
+                        at.field("value"),
+                        format!("found {value}; expected text, so put it in quotes: \"{value}\""),
+                    );
                 }
                 (Some(_), Some(_)) => found.error(at.clone(), "give value or valueFrom, not both"),
                 (None, Some(from)) if from.as_object().is_none_or(|from| from.len() != 1) => {

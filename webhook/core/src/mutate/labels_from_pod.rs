@@ -22,7 +22,11 @@ impl Like {
         found: &mut Diagnostics,
     ) -> Self {
         if labels.is_some() == selector.is_some() {
-            found.error(path.clone(), "give exactly one of labelsFromPod and labelSelector");
+            let given = if labels.is_some() { "both" } else { "neither" };
+            found.error(
+                path.clone(),
+                format!("found {given}; expected exactly one of labelsFromPod and labelSelector"),
+            );
         }
         if let Some(selector) = selector {
             let at = path.field("labelSelector");

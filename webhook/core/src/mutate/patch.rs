@@ -48,14 +48,21 @@ impl JsonPatch {
             let needs_value =
                 matches!(operation.op, JsonPatchOp::Add | JsonPatchOp::Replace | JsonPatchOp::Test);
             let needs_from = matches!(operation.op, JsonPatchOp::Move | JsonPatchOp::Copy);
-            if needs_value != operation.value.is_some() {
-                found.error(at.field("value"), "add, replace and test need a value, and only they");
+            let op = op_name(operation.op);
+            for (field, needed, given) in [
+                ("value", needs_value, operation.value.is_some()),
+                ("from", needs_from, operation.from.is_some()),
+            ] {
+                if needed && !given {
+                    found.error(at.clone(), format!("{op} needs {field}"));
+                } else if given && !needed {
+                    found.error(at.field(field), format!("{op} has no {field}"));
+                }
+            }
+            if needs_value != operation.value.is_some() || needs_from != operation.from.is_some() {
                 continue;
             }
-            if needs_from != operation.from.is_some() {
-                found.error(at.field("from"), "move and copy need from, and only they");
-                continue;
-            }
+            let before = found.iter().count();
             for (field, pointer) in [("path", Some(&operation.path)), ("from", operation.from.as_ref())] {
                 // What is copied from stays as it is.
                 let changes = !(field == "from" && operation.op == JsonPatchOp::Copy);
@@ -85,13 +92,15 @@ impl JsonPatch {
                     ),
                 );
             }
-            let mut written = json!({"op": op_name(operation.op), "path": operation.path});
+            let mut written = json!({"op": op, "path": operation.path});
             if let Some(fields) = written.as_object_mut() {
                 fields.extend(operation.value.clone().map(|value| ("value".to_owned(), value)));
                 fields.extend(operation.from.clone().map(|from| ("from".to_owned(), from.into())));
             }
             match serde_json::from_value(written) {
                 Ok(operation) => compiled.push(operation),
+                // The pointers were found wrong already, and in plainer words.
+                Err(_) if found.iter().count() > before => {}
                 Err(error) => found.error(at, error.to_string()),
             }
         }
@@ -124,7 +133,10 @@ fn check_pointer(pointer: &str, changes: bool, at: &FieldPath, found: &mut Diagn
     if !pointer.starts_with('/') || !escapes {
         found.error(
             at.clone(),
-            "expected a JSON pointer (RFC 6901): /spec/field, with ~1 for a slash and ~0 for a tilde",
+            format!(
+                "`{pointer}` is not a JSON pointer (RFC 6901); expected one such as /spec/field, with ~1 for a slash \
+                 and ~0 for a tilde"
+            ),
         );
         return;
     }

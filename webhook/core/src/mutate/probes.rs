@@ -25,8 +25,14 @@ impl ProbeFill {
         for (name, field, probe) in given {
             let Some(Embedded(probe)) = probe else { continue };
             let at = path.field(name);
-            if HANDLERS.iter().filter(|handler| probe.contains_key(**handler)).count() != 1 {
-                found.error(at.clone(), format!("expected exactly one of {}", HANDLERS.join(", ")));
+            let given: Vec<&str> =
+                HANDLERS.into_iter().filter(|handler| probe.contains_key(*handler)).collect();
+            if given.len() != 1 {
+                let given = if given.is_empty() { "none".to_owned() } else { given.join(" and ") };
+                found.error(
+                    at.clone(),
+                    format!("found {given}; expected exactly one of {}", HANDLERS.join(", ")),
+                );
             }
             let success = probe.get("successThreshold").and_then(Value::as_i64).unwrap_or(1);
             if field != "readinessProbe" && success != 1 {

@@ -21,6 +21,12 @@ pub(crate) struct SchedulingFill {
 const AFFINITIES: [&str; 3] = ["nodeAffinity", "podAffinity", "podAntiAffinity"];
 const TOLERATION_FIELDS: [&str; 5] = ["key", "operator", "value", "effect", "tolerationSeconds"];
 
+const TOLERATION_WORDS: [(&str, &[&str]); 2] = [
+    // Lt and Gt: KEP-5471.
+    ("operator", &["Exists", "Equal", "Lt", "Gt"]),
+    ("effect", &["NoSchedule", "PreferNoSchedule", "NoExecute"]),
+];
+
 impl SchedulingFill {
     pub(crate) fn compile(scheduling: &Scheduling, path: &FieldPath, found: &mut Diagnostics) -> Self {
         for (key, value) in &scheduling.node_selector {
@@ -37,6 +43,15 @@ impl SchedulingFill {
             for field in toleration.keys().filter(|field| !TOLERATION_FIELDS.contains(&field.as_str())) {
                 let expected = TOLERATION_FIELDS.join(", ");
                 found.error(at.field(field.clone()), format!("unknown field; expected {expected}"));
+            }
+            for (field, known) in TOLERATION_WORDS {
+                let other = toleration.get(field).filter(|word| !known.iter().any(|known| *word == known));
+                if let Some(other) = other.filter(|other| !other.is_null() && *other != "") {
+                    found.error(at.field(field), format!("found {other}; expected {}", known.join(", ")));
+                }
+            }
+            if toleration.contains_key(SECONDS) && get_str(toleration, &["effect"]) != Some("NoExecute") {
+                found.error(at.field(SECONDS), "it goes with effect NoExecute");
             }
             let exists = get_str(toleration, &["operator"]) == Some("Exists");
             if exists && toleration.contains_key("value") {

@@ -76,9 +76,11 @@ impl SecurityContextFill {
         }
         if let Some(pod) = &contexts.pod {
             check_pod(pod, &path.field("pod"), found);
+            check_values(&json!(pod), &path.field("pod"), found);
         }
         if let Some(container) = &contexts.container {
             check_container(container, &path.field("container"), found);
+            check_values(&json!(container), &path.field("container"), found);
         }
         Self { pod, container }
     }
@@ -111,6 +113,48 @@ fn check_container(container: &ContainerSecurityContext, path: &FieldPath, found
                 "false can't stand beside the capability SYS_ADMIN",
             );
         }
+    }
+}
+
+/// What the types of both kinds of context let through: user and group IDs, profiles, names of capabilities.
+fn check_values(context: &Value, path: &FieldPath, found: &mut Diagnostics) {
+    for field in ["runAsUser", "runAsGroup", "fsGroup"] {
+        if let Some(id) = context.get(field) {
+            check_id(id, path.field(field), found);
+        }
+    }
+    for (i, id) in
+        context.get("supplementalGroups").and_then(Value::as_array).into_iter().flatten().enumerate()
+    {
+        check_id(id, path.field("supplementalGroups").index(i), found);
+    }
+    for field in ["seccompProfile", "appArmorProfile"] {
+        let Some(profile) = context.get(field) else { continue };
+        let local = profile.get("type") == Some(&json!("Localhost"));
+        if local != profile.get("localhostProfile").is_some() {
+            let wrong = if local {
+                "type Localhost needs localhostProfile"
+            } else {
+                "localhostProfile goes with type Localhost"
+            };
+            found.error(path.field(field), wrong);
+        }
+    }
+    for field in ["add", "drop"] {
+        let named = context.pointer(&format!("/capabilities/{field}")).and_then(Value::as_array);
+        for (i, name) in named.into_iter().flatten().filter_map(Value::as_str).enumerate() {
+            if let Some(plain) = name.strip_prefix("CAP_") {
+                let at = path.field("capabilities").field(field).index(i);
+                found.error(at, format!("found {name}; Kubernetes writes it without CAP_: {plain}"));
+            }
+        }
+    }
+}
+
+/// User and group IDs are from 0 to 2^31 - 1 (core validation, IsValidUserID).
+fn check_id(id: &Value, path: FieldPath, found: &mut Diagnostics) {
+    if id.as_i64().is_none_or(|id| i32::try_from(id).is_err() || id < 0) {
+        found.error(path, format!("found {id}; expected 0 to {}", i32::MAX));
     }
 }
 

@@ -31,9 +31,15 @@ impl WritablePaths {
             let at = path.index(i);
             let normal = normalize(&wanted.path);
             if !wanted.path.starts_with('/') || normal == "/" || wanted.path.contains(':') {
-                found.error(at.field("path"), "expected an absolute path below /, without a colon");
+                found.error(
+                    at.field("path"),
+                    format!("found `{}`; expected an absolute path below /, without a colon", wanted.path),
+                );
             } else if normal.split('/').any(|part| part == "..") {
-                found.error(at.field("path"), "expected a path without `..`");
+                found.error(
+                    at.field("path"),
+                    format!("found `{}`; expected a path without `..`", wanted.path),
+                );
             }
             if compiled.iter().any(|other| other.path == normal) {
                 found.error(at.field("path"), format!("`{normal}` is given twice"));
