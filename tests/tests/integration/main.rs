@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+mod absences;
 mod control_plane;
 mod crds;
 mod defaults;
