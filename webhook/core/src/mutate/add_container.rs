@@ -118,6 +118,11 @@ impl AddContainer {
             let os = get_str(pod.spec(), &["os", "name"]).unwrap_or_default();
             return Err(format!("the pod is for {os}, which knows no securityContext.{field}"));
         }
+        if container.as_object().is_some_and(|container| !is_host_process(pod, container))
+            && pod.containers().any(|(_, other)| is_host_process(pod, other))
+        {
+            return Err("the pod's containers are HostProcess containers, which stand with no others".to_owned());
+        }
         for part in ["requests", "limits"] {
             let pointer = format!("/resources/{part}");
             let Some(own) = container.pointer_mut(&pointer).and_then(Value::as_object_mut) else { continue };
@@ -178,6 +183,12 @@ impl AddContainer {
             }
         }
     }
+}
+
+/// Whether this is, or would be in this pod, a HostProcess container (KEP-1981).
+fn is_host_process(pod: Pod<'_>, container: &Fields) -> bool {
+    let said = |of: &Fields| get(of, &["securityContext", "windowsOptions", "hostProcess"]).cloned();
+    said(container).or_else(|| said(pod.spec())) == Some(json!(true))
 }
 
 impl Transformation for AddContainer {

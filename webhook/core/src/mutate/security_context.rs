@@ -65,6 +65,9 @@ const COVERED_BY_POD: [&str; 7] = [
 ];
 
 const APP_ARMOR_ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io/";
+/// Deprecated, and still held against the fields by the API server's validation.
+const SECCOMP_OF_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
+const SECCOMP_OF_CONTAINER: &str = "container.seccomp.security.alpha.kubernetes.io/";
 
 impl SecurityContextFill {
     pub(crate) fn compile(contexts: &SecurityContexts, path: &FieldPath, found: &mut Diagnostics) -> Self {
@@ -250,6 +253,8 @@ struct PodFacts {
     host_users: Option<bool>,
     host_network: bool,
     app_armor_annotations: Vec<String>,
+    /// By the container's name.
+    seccomp_annotations: Vec<(String, String)>,
 }
 
 impl PodFacts {
@@ -260,8 +265,26 @@ impl PodFacts {
             host_users: get(pod.spec(), &["hostUsers"]).and_then(Value::as_bool),
             host_network: get(pod.spec(), &["hostNetwork"]) == Some(&json!(true)),
             app_armor_annotations: app_armor_annotations(pod),
+            seccomp_annotations: pod
+                .annotations()
+                .filter_map(|(key, value)| {
+                    Some((key.strip_prefix(SECCOMP_OF_CONTAINER)?.to_owned(), value.to_owned()))
+                })
+                .collect(),
         }
     }
+}
+
+/// Whether a seccomp annotation says the same as a `seccompProfile` (KEP-135).
+fn is_seccomp(annotation: &str, profile: &Value) -> bool {
+    let said = match annotation {
+        "runtime/default" | "docker/default" => json!({"type": "RuntimeDefault"}),
+        "unconfined" => json!({"type": "Unconfined"}),
+        other => {
+            json!({"type": "Localhost", "localhostProfile": other.strip_prefix("localhost/").unwrap_or(other)})
+        }
+    };
+    &said == profile
 }
 
 fn app_armor_annotations(pod: Pod<'_>) -> Vec<String> {
@@ -311,6 +334,10 @@ fn objection_in_pod(
         }
         "appArmorProfile" if !app_armor_annotations(pod).is_empty() => {
             Some(format!("the pod says it with the annotation {APP_ARMOR_ANNOTATION}*"))
+        }
+        "seccompProfile" => {
+            let annotation = pod.annotation(SECCOMP_OF_POD).filter(|it| !is_seccomp(it, value))?;
+            Some(format!("the pod says {annotation} with the annotation {SECCOMP_OF_POD}"))
         }
         "windowsOptions"
             if value.get("hostProcess") == Some(&json!(true))
@@ -412,6 +439,11 @@ fn objection_in_container(
         }
         ["appArmorProfile"] if facts.app_armor_annotations.iter().any(|annotated| annotated == name) => {
             Some(format!("the pod says it with the annotation {APP_ARMOR_ANNOTATION}{name}"))
+        }
+        ["seccompProfile"] => {
+            let (_, annotation) = facts.seccomp_annotations.iter().find(|(annotated, _)| annotated == name)?;
+            (!is_seccomp(annotation, value))
+                .then(|| format!("the pod says {annotation} with the annotation {SECCOMP_OF_CONTAINER}{name}"))
         }
         _ => None,
     }
