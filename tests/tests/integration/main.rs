@@ -6,6 +6,9 @@ mod absences;
 mod control_plane;
 mod crds;
 mod defaults;
+mod examples;
+mod installed;
+mod mutation;
 
 /// The program, as cargo built it beside these tests.
 fn program() -> &'static Path {

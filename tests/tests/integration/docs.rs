@@ -1,0 +1,66 @@
+//! The documents are right: every policy that they show is one.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, ensure};
+use sallyport::policies::load;
+use sallyport::source::{SourceText, parse};
+
+#[test]
+fn every_policy_that_the_documents_show_is_right() -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut wrong = String::new();
+    let mut policies = 0;
+    for file in documents(&root)? {
+        let text = fs::read_to_string(root.join(&file)).with_context(|| file.display().to_string())?;
+        for (line, block) in yaml_blocks(&text).into_iter().filter(|(_, block)| shows_a_policy(block)) {
+            // Lines before the block, so that a finding has the line of the document.
+            let source = SourceText::new(file.display().to_string(), "\n".repeat(line) + &block);
+            let (documents, errors) = parse(&Arc::new(source));
+            policies += documents.iter().filter(|document| document.kind() == "WorkloadPolicy").count();
+            let loaded = load(documents, &errors);
+            for located in loaded.findings {
+                if located.to_json()["severity"] == "error" {
+                    writeln!(wrong, "{located}")?;
+                }
+            }
+        }
+    }
+    ensure!(wrong.is_empty(), "{wrong}");
+    ensure!(policies > 20, "only {policies} policies were found");
+    Ok(())
+}
+
+/// README.md and what stands in docs.
+fn documents(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = vec![PathBuf::from("README.md")];
+    for entry in fs::read_dir(root.join("docs"))? {
+        let name = PathBuf::from(entry?.file_name());
+        if name.extension().is_some_and(|extension| extension == "md") {
+            files.push(Path::new("docs").join(name));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The blocks fenced as YAML, each with the number of lines before its first.
+fn yaml_blocks(text: &str) -> Vec<(usize, String)> {
+    let mut blocks = Vec::new();
+    let mut lines = text.lines().enumerate();
+    while let Some((fence, line)) = lines.next() {
+        if line == "```yaml" {
+            let block: Vec<&str> =
+                lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
+            blocks.push((fence + 1, block.join("\n") + "\n"));
+        }
+    }
+    blocks
+}
+
+fn shows_a_policy(block: &str) -> bool {
+    block.lines().any(|line| line == "kind: WorkloadPolicy")
+}
