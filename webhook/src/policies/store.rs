@@ -103,7 +103,7 @@ impl Store {
     ///
     /// # Errors
     /// When they can't be watched.
-    pub async fn follow(&self) -> Result<(), StoreError> {
+    pub async fn follow(self: Arc<Self>) -> Result<(), StoreError> {
         let (changed, mut changes) = mpsc::channel::<()>(1);
         // One message is enough, however many events there are: a full channel says it already.
         let notice = move |event: notify::Result<notify::Event>| {
@@ -115,18 +115,31 @@ impl Store {
         let mut watcher: RecommendedWatcher =
             notify::recommended_watcher(notice).map_err(|source| wrong(Path::new("."), source))?;
         for input in &self.inputs {
-            // An editor replaces a file, so a watch on the file itself would end: its folder is watched.
-            let watched = if input.is_dir() { input.as_path() } else { parent(input) };
-            watcher.watch(watched, RecursiveMode::Recursive).map_err(|source| wrong(watched, source))?;
+            // An editor replaces a file, so a watch on the file itself would end: its folder is watched, and of that
+            // nothing below it.
+            let (watched, depth) = if input.is_dir() {
+                (input.as_path(), RecursiveMode::Recursive)
+            } else {
+                (parent(input), RecursiveMode::NonRecursive)
+            };
+            watcher.watch(watched, depth).map_err(|source| wrong(watched, source))?;
         }
         // What changed between loading and watching.
-        self.reload_and_tell();
+        self.reload_apart().await;
         while changes.recv().await.is_some() {
             tokio::time::sleep(SETTLE).await;
             while changes.try_recv().is_ok() {}
-            self.reload_and_tell();
+            self.reload_apart().await;
         }
         Ok(())
+    }
+
+    /// Reloads on a thread of its own: files are read and compiled there, and calls are answered meanwhile.
+    async fn reload_apart(self: &Arc<Self>) {
+        let store = Arc::clone(self);
+        if let Err(error) = tokio::task::spawn_blocking(move || store.reload_and_tell()).await {
+            tracing::error!(%error, "reloading the policies failed; the last good ones stay in force");
+        }
     }
 
     fn reload_and_tell(&self) {
