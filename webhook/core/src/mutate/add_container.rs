@@ -121,7 +121,9 @@ impl AddContainer {
         if container.as_object().is_some_and(|container| !is_host_process(pod, container))
             && pod.containers().any(|(_, other)| is_host_process(pod, other))
         {
-            return Err("the pod's containers are HostProcess containers, which stand with no others".to_owned());
+            return Err(
+                "the pod's containers are HostProcess containers, which stand with no others".to_owned()
+            );
         }
         for part in ["requests", "limits"] {
             let pointer = format!("/resources/{part}");

@@ -441,9 +441,11 @@ fn objection_in_container(
             Some(format!("the pod says it with the annotation {APP_ARMOR_ANNOTATION}{name}"))
         }
         ["seccompProfile"] => {
-            let (_, annotation) = facts.seccomp_annotations.iter().find(|(annotated, _)| annotated == name)?;
-            (!is_seccomp(annotation, value))
-                .then(|| format!("the pod says {annotation} with the annotation {SECCOMP_OF_CONTAINER}{name}"))
+            let (_, annotation) =
+                facts.seccomp_annotations.iter().find(|(annotated, _)| annotated == name)?;
+            (!is_seccomp(annotation, value)).then(|| {
+                format!("the pod says {annotation} with the annotation {SECCOMP_OF_CONTAINER}{name}")
+            })
         }
         _ => None,
     }
