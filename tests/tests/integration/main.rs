@@ -6,9 +6,12 @@ mod absences;
 mod control_plane;
 mod crds;
 mod defaults;
+mod ephemeral;
 mod examples;
 mod installed;
 mod mutation;
+mod reinvocation;
+mod updates;
 
 /// The program, as cargo built it beside these tests.
 fn program() -> &'static Path {
