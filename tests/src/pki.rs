@@ -1,4 +1,4 @@
-//! The keys and certificates of one control plane, valid for as long as it runs.
+//! Keys and certificates: those of one control plane, valid for as long as it runs, and a server's.
 
 use std::fs;
 use std::path::Path;
@@ -43,6 +43,20 @@ pub(crate) fn write(dir: &Path) -> Result<String> {
     fs::write(dir.join(file::SERVICE_ACCOUNT_PUBLIC_KEY), service_account.public_key_pem())?;
     fs::write(dir.join(file::CA), ca.pem())?;
     Ok(ca.pem())
+}
+
+/// Writes `tls.crt` and `tls.key` of a server on this machine, as a Secret of type `kubernetes.io/tls` has them, and
+/// `ca.crt`, the new authority that it is to be trusted for.
+///
+/// # Errors
+/// When the files cannot be written.
+pub fn write_server(dir: &Path) -> Result<()> {
+    let ca = authority()?;
+    let mut server = CertificateParams::new(["127.0.0.1", "localhost"].map(String::from))?;
+    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    issue(&ca, &server, &dir.join("tls.crt"), &dir.join("tls.key"))?;
+    fs::write(dir.join(file::CA), ca.pem())?;
+    Ok(())
 }
 
 fn authority() -> Result<CertifiedIssuer<'static, KeyPair>> {

@@ -6,11 +6,13 @@ mod absences;
 mod control_plane;
 mod crds;
 mod defaults;
+mod docs;
 mod ephemeral;
 mod examples;
 mod installed;
 mod mutation;
 mod reinvocation;
+mod standalone;
 mod updates;
 
 /// The program, as cargo built it beside these tests.
