@@ -2,7 +2,9 @@
 
 use crate::compile::{CompiledEntry, Facts};
 use crate::mutate::{Outcome, Plan, run};
-use crate::object::{PodBearing, Reach, get, get_str};
+use serde_json::Value;
+
+use crate::object::{Fields, PodBearing, Reach, get, get_list, get_str};
 use crate::set::PolicySet;
 use crate::{Change, Decision, Finding, Mode, Namespace, Operation, Request};
 
@@ -52,7 +54,8 @@ pub fn decide(set: &PolicySet, request: &Request, namespace: Option<&Namespace>)
 ///
 /// Pod specs are nearly immutable: a patch on UPDATE would be refused, and block finalizers. The subresource
 /// ephemeralcontainers takes new ephemeral containers and nothing else; all others take nothing. A Job's template is
-/// immutable too.
+/// immutable too. What a controller keeps equal to its own template, as a Deployment does its ReplicaSets, it would
+/// make again and again if it were changed: its pods are what is changed.
 fn mutable(request: &Request) -> Option<(Option<PodBearing>, Reach<'_>)> {
     let kind = PodBearing::of(&request.kind);
     let object = request.object.as_object()?;
@@ -69,7 +72,14 @@ fn mutable(request: &Request) -> Option<(Option<PodBearing>, Reach<'_>)> {
     let mirror = get_str(object, &["metadata", "annotations", "kubernetes.io/config.mirror"]).is_some()
         && get_str(object, &["spec", "nodeName"])
             .is_some_and(|node| request.user_info.username.strip_prefix("system:node:") == Some(node));
-    (!deleted && !mirror).then_some((kind, reach))
+    let kept_by_controller =
+        !matches!(kind, None | Some(PodBearing::Pod | PodBearing::Job)) && has_controller(object);
+    (!deleted && !mirror && !kept_by_controller).then_some((kind, reach))
+}
+
+fn has_controller(object: &Fields) -> bool {
+    let controls = |owner: &Value| owner.get("controller").and_then(Value::as_bool) == Some(true);
+    get_list(object, &["metadata", "ownerReferences"]).iter().any(controls)
 }
 
 /// The entries that apply to objects like this one, of the policies that match the request.
