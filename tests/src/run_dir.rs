@@ -31,7 +31,7 @@ impl RunDir {
         let turn = File::create(root.join(".turn"))?;
         turn.lock()?;
         sweep(root)?;
-        let dir = tempfile::Builder::new().prefix("control-plane-").tempdir_in(root)?;
+        let dir = tempfile::Builder::new().prefix("servers-").tempdir_in(root)?;
         let claim = File::create(dir.path().join(CLAIM))?;
         claim.lock()?;
         Ok(Self { dir, _claim: claim })
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn a_folder_left_behind_is_removed_by_the_next_run_and_one_in_use_is_not() -> Result<()> {
         let root = tempfile::tempdir()?;
-        let left = root.path().join("control-plane-left");
+        let left = root.path().join("servers-left");
         fs::create_dir(&left)?;
         let used = RunDir::create_in(root.path())?;
         assert!(!left.exists());

@@ -8,11 +8,11 @@ use std::process::ExitStatus;
 use anyhow::{Context as _, Result};
 use kube::{Client, Config};
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::log::Log;
 use crate::process::Process;
 use crate::registration::Server;
+use crate::run_dir::RunDir;
 
 /// `sallyport serve --standalone`, on free ports of this machine; ended when dropped, by its id.
 pub struct Webhook {
@@ -21,7 +21,7 @@ pub struct Webhook {
     ca_pem: String,
     admission: SocketAddr,
     operations: SocketAddr,
-    _dir: TempDir,
+    _dir: RunDir,
 }
 
 impl Webhook {
@@ -30,7 +30,7 @@ impl Webhook {
     /// # Errors
     /// When it does not start: with what it said.
     pub async fn start(program: &Path, policies: &[PathBuf]) -> Result<Self> {
-        let dir = tempfile::tempdir()?;
+        let dir = RunDir::create()?;
         let ca = dir.path().join("ca.pem");
         let identity = ["--ca-file".to_owned(), ca.display().to_string()];
         Self::start_in(dir, program, policies, &identity, &ca).await
@@ -49,11 +49,11 @@ impl Webhook {
     ) -> Result<Self> {
         let text = |path: &Path| path.display().to_string();
         let identity = ["--tls-cert".to_owned(), text(certificate), "--tls-key".to_owned(), text(key)];
-        Self::start_in(tempfile::tempdir()?, program, policies, &identity, ca).await
+        Self::start_in(RunDir::create()?, program, policies, &identity, ca).await
     }
 
     async fn start_in(
-        dir: TempDir,
+        dir: RunDir,
         program: &Path,
         policies: &[PathBuf],
         identity: &[String],
