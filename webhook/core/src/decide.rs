@@ -1,9 +1,10 @@
 //! Decides about a request.
 
-use crate::compile::{CompiledEntry, Facts};
-use crate::mutate::{Outcome, Plan, run};
 use serde_json::Value;
 
+use crate::compile::{CompiledEntry, Facts};
+use crate::difference::difference;
+use crate::mutate::{Outcome, Plan, run};
 use crate::object::{Fields, PodBearing, Reach, get, get_list, get_str};
 use crate::set::PolicySet;
 use crate::{Change, Decision, Finding, Mode, Namespace, Operation, Request};
@@ -34,19 +35,16 @@ pub fn decide(set: &PolicySet, request: &Request, namespace: Option<&Namespace>)
 
     let enforced: Vec<&CompiledEntry> = entries.iter().copied().filter(|e| e.mode == Mode::Enforce).collect();
     let plan = Plan { entries: enforced, kind, reach };
-    let outcome = run(&plan, &facts, &request.object);
-    record(&plan, &outcome, |_| true, &mut decision);
+    let object = record(&plan, run(&plan, &facts, &request.object), |_| true, &mut decision);
 
     // What Warn and Audit would do, they would do to the object that the enforced entries leave.
     if plan.entries.len() < entries.len() {
         let unreturned = Plan { entries, kind, reach };
-        let would_be = run(&unreturned, &facts, &outcome.object);
-        record(&unreturned, &would_be, |mode| mode != Mode::Enforce, &mut decision);
+        let would_be = run(&unreturned, &facts, &object);
+        record(&unreturned, would_be, |mode| mode != Mode::Enforce, &mut decision);
     }
-    if outcome.object != request.object {
-        decision.patch = json_patch::diff(&request.object, &outcome.object);
-        decision.mutated = Some(outcome.object);
-    }
+    decision.patch = difference(&request.object, &object);
+    decision.mutated = (!decision.patch.is_empty()).then_some(object);
     decision
 }
 
@@ -116,29 +114,27 @@ fn entries<'s>(
     entries
 }
 
-/// Adds what the plan's entries of some modes did, or would have done, to the decision.
-fn record(plan: &Plan<'_>, outcome: &Outcome, modes: impl Fn(Mode) -> bool, decision: &mut Decision) {
+/// Adds what the plan's entries of some modes did, or would have done, to the decision. The object that they leave.
+fn record(plan: &Plan<'_>, outcome: Outcome, modes: impl Fn(Mode) -> bool, decision: &mut Decision) -> Value {
     let entry = |position: usize| plan.entries.get(position).copied().filter(|entry| modes(entry.mode));
-    decision.changes.extend(outcome.changes.iter().filter_map(|change| {
+    decision.changes.extend(outcome.changes.into_iter().filter_map(|change| {
         let entry = entry(change.entry)?;
         Some(Change {
             source: entry.source.clone(),
             mode: entry.mode,
-            path: change.path.clone(),
-            before: change.before.clone(),
-            after: change.after.clone(),
+            path: change.path,
+            before: change.before,
+            after: change.after,
         })
     }));
-    for skip in &outcome.skips {
-        let Some(entry) = entry(skip.entry) else { continue };
-        let finding = Finding {
+    decision.skipped.extend(outcome.skips.into_iter().filter_map(|skip| {
+        let entry = entry(skip.entry)?;
+        Some(Finding {
             source: entry.source.clone(),
             mode: entry.mode,
-            path: skip.path.clone(),
-            message: skip.reason.clone(),
-        };
-        if !decision.skipped.contains(&finding) {
-            decision.skipped.push(finding);
-        }
-    }
+            path: skip.path,
+            message: skip.reason,
+        })
+    }));
+    outcome.object
 }

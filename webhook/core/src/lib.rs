@@ -12,6 +12,7 @@ pub mod cel;
 mod compile;
 mod decide;
 mod decision;
+mod difference;
 mod mutate;
 mod object;
 pub mod offline;

@@ -35,7 +35,7 @@ fn request(case: &Path) -> Request {
         Some(request) => {
             serde_json::from_value(request).unwrap_or_else(|error| panic!("{}: {error}", case.display()))
         }
-        None => reading::creation(only("input.yaml").expect("a case has input.yaml or request.yaml")),
+        None => reading::creation(&only("input.yaml").expect("a case has input.yaml or request.yaml")),
     }
 }
 

@@ -4,7 +4,7 @@
 //! must be the same as mutating once. That does not depend on the care of each transformation alone: the engine
 //! applies the entries to their own result, and an entry that would change it again is left out and reported.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -73,7 +73,8 @@ fn settle(
     let mut current = object.clone();
     let (mut changes, mut skips) = (Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
-        let before = (round > 0).then(|| current.clone());
+        // Seldom does a second round change anything, so the first that does is not compared with what it found.
+        let before = (round > 1).then(|| current.clone());
         let log = apply_once(plan, facts, &mut current, left_out);
         if !log.repeating.is_empty() {
             return Err(log.repeating);
@@ -103,6 +104,10 @@ fn settle(
 
 /// Changes that follow on each other are one, by the entry that made the last.
 fn joined(changes: Vec<LoggedChange>) -> Vec<LoggedChange> {
+    let paths: HashSet<&str> = changes.iter().map(|change| change.path.as_str()).collect();
+    if paths.len() == changes.len() {
+        return changes;
+    }
     let mut joined: Vec<LoggedChange> = Vec::with_capacity(changes.len());
     let mut last: HashMap<String, usize> = HashMap::new();
     for mut change in changes {
@@ -121,24 +126,28 @@ fn joined(changes: Vec<LoggedChange>) -> Vec<LoggedChange> {
     joined
 }
 
-/// The skips that later rounds did not make good, each once. A patch that was applied is not told that it can't be
-/// applied to its own result.
+/// The skips that later rounds did not make good, each once and with its latest reason. A patch that was applied is
+/// not told that it can't be applied to its own result.
 fn standing(plan: &Plan<'_>, skips: Vec<LoggedSkip>, changes: &[LoggedChange]) -> Vec<LoggedSkip> {
-    let made_good = |skip: &LoggedSkip| {
-        let patch = plan.entries.get(skip.entry).is_some_and(|e| e.transformation.phase() == Phase::Patches);
-        changes.iter().any(|change| {
-            change.entry == skip.entry && (patch || skip.path.is_empty() || change.path == skip.path)
-        })
-    };
-    let mut standing: Vec<LoggedSkip> = Vec::new();
-    for skip in skips {
-        match standing.iter_mut().find(|earlier| earlier.entry == skip.entry && earlier.path == skip.path) {
-            Some(earlier) => *earlier = skip,
-            None if made_good(&skip) => {}
-            None => standing.push(skip),
-        }
+    if skips.is_empty() {
+        return skips;
     }
-    standing
+    let changed: HashSet<(usize, &str)> = changes.iter().map(|c| (c.entry, c.path.as_str())).collect();
+    let changing: HashSet<usize> = changes.iter().map(|change| change.entry).collect();
+    let is_patch =
+        |entry: usize| plan.entries.get(entry).is_some_and(|e| e.transformation.phase() == Phase::Patches);
+    let mut seen: HashSet<(usize, &str)> = HashSet::new();
+    let stands = |skip: &LoggedSkip| {
+        let as_a_whole = skip.path.is_empty() || is_patch(skip.entry);
+        !(changed.contains(&(skip.entry, skip.path.as_str()))
+            || (as_a_whole && changing.contains(&skip.entry)))
+    };
+    let mut standing: Vec<bool> = Vec::with_capacity(skips.len());
+    for skip in skips.iter().rev() {
+        standing.push(seen.insert((skip.entry, skip.path.as_str())) && stands(skip));
+    }
+    let standing = standing.into_iter().rev();
+    skips.into_iter().zip(standing).filter_map(|(skip, stands)| stands.then_some(skip)).collect()
 }
 
 /// The entries whose changes of one round did not cancel out.

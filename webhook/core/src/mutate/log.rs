@@ -1,7 +1,7 @@
 //! What a pass changes, and what it leaves alone and why.
 
 use std::collections::HashSet;
-use std::fmt;
+use std::fmt::{self, Write};
 
 use serde_json::Value;
 
@@ -108,16 +108,29 @@ pub(crate) struct Dotted<'a, B>(pub(crate) B, pub(crate) &'a [&'a str]);
 
 impl<B: fmt::Display> fmt::Display for Dotted<'_, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let base = self.0.to_string();
-        f.write_str(&base)?;
-        for (i, field) in self.1.iter().enumerate() {
+        let mut written = Tail { f, empty: true };
+        write!(written, "{}", self.0)?;
+        for field in self.1 {
             if field.contains(['.', '/']) {
-                write!(f, "[{field}]")?;
+                write!(written, "[{field}]")?;
             } else {
-                let dot = if i == 0 && base.is_empty() { "" } else { "." };
-                write!(f, "{dot}{field}")?;
+                let dot = if written.empty { "" } else { "." };
+                write!(written, "{dot}{field}")?;
             }
         }
         Ok(())
+    }
+}
+
+/// What is being written, and whether that is nothing yet.
+struct Tail<'f, 'a> {
+    f: &'f mut fmt::Formatter<'a>,
+    empty: bool,
+}
+
+impl Write for Tail<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.empty &= text.is_empty();
+        self.f.write_str(text)
     }
 }

@@ -34,7 +34,7 @@ impl ApartFill {
         Self { kind: apart.r#type, weight, topology_key: apart.topology_key.clone(), like }
     }
 
-    fn value(&self, selector: Value) -> Value {
+    fn value(&self, selector: &Value) -> Value {
         let term = json!({"labelSelector": selector, "topologyKey": self.topology_key});
         match self.kind {
             PodAntiAffinityType::Required => {
@@ -60,12 +60,12 @@ impl Transformation for ApartFill {
             Err(reason) => log.skip("spec.affinity.podAntiAffinity", reason),
             Ok(selector) => {
                 let Some(spec) = pod.spec() else { return };
-                log.fill(spec, &FIELD, &self.value(selector), terms.strategy, "spec");
+                log.fill(spec, &FIELD, &self.value(&selector), terms.strategy, "spec");
             }
         }
     }
 
     fn sets(&self) -> Vec<(String, Value)> {
-        vec![("pod.affinity.podAntiAffinity".to_owned(), self.value(json!(format!("{:?}", self.like))))]
+        vec![("pod.affinity.podAntiAffinity".to_owned(), self.value(&json!(format!("{:?}", self.like))))]
     }
 }

@@ -187,7 +187,9 @@ impl Transformation for SecurityContextFill {
             return;
         }
         let Some(facts) = pod.read().map(PodFacts::of) else { return };
-        for_each_selected(&mut pod, terms, |container| self.fill_container(&facts, terms, container, log));
+        for_each_selected(&mut pod, terms, |mut container| {
+            self.fill_container(&facts, terms, &mut container, log)
+        });
     }
 
     fn sets(&self) -> Vec<(String, Value)> {
@@ -203,7 +205,13 @@ impl Transformation for SecurityContextFill {
 }
 
 impl SecurityContextFill {
-    fn fill_container(&self, facts: &PodFacts, terms: &Terms, container: ContainerMut<'_>, log: &mut Log) {
+    fn fill_container(
+        &self,
+        facts: &PodFacts,
+        terms: &Terms,
+        container: &mut ContainerMut<'_>,
+        log: &mut Log,
+    ) {
         for (path, value) in &self.container {
             if !wanted(get_at(container.fields, path), value, terms.strategy) {
                 continue;

@@ -3,6 +3,8 @@
 //! Volume and mount come together or not at all. A path that is mounted already, or lies below a writable mount, is
 //! left alone.
 
+use std::borrow::Cow;
+
 use sallyport_policy::{Diagnostics, FieldPath};
 use serde_json::{Value, json};
 
@@ -29,7 +31,7 @@ impl WritablePaths {
         let mut compiled: Vec<Writable> = Vec::with_capacity(paths.len());
         for (i, wanted) in paths.iter().enumerate() {
             let at = path.index(i);
-            let normal = normalize(&wanted.path);
+            let normal = normalize(&wanted.path).into_owned();
             if !wanted.path.starts_with('/') || normal == "/" || wanted.path.contains(':') {
                 found.error(
                     at.field("path"),
@@ -68,9 +70,17 @@ impl WritablePaths {
 }
 
 /// The path without a slash at its end and without empty or `.` parts.
-fn normalize(path: &str) -> String {
+fn normalize(path: &str) -> Cow<'_, str> {
+    if path.starts_with('/')
+        && path.len() > 1
+        && !path.ends_with('/')
+        && !path.contains("//")
+        && !path.contains("/.")
+    {
+        return Cow::Borrowed(path);
+    }
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    format!("/{}", parts.join("/"))
+    Cow::Owned(format!("/{}", parts.join("/")))
 }
 
 /// A volume name (RFC 1123 label) for a path: `/var/log/app` becomes `writable-var-log-app`. What does not fit in 63
@@ -197,7 +207,7 @@ fn cover(container: &Fields, path: &str, read_only: &[String]) -> Cover {
         .filter(|(at, _)| {
             at == path
                 || at == "/"
-                || path.strip_prefix(at.as_str()).is_some_and(|rest| rest.starts_with('/'))
+                || path.strip_prefix(at.as_ref()).is_some_and(|rest| rest.starts_with('/'))
         })
         .max_by_key(|(at, _)| at.len());
     match deepest {
@@ -207,7 +217,7 @@ fn cover(container: &Fields, path: &str, read_only: &[String]) -> Cover {
             if mount.get("readOnly").and_then(Value::as_bool) == Some(true)
                 || read_only.iter().any(|volume| volume == name_of(mount)) =>
         {
-            Cover::ReadOnly(at)
+            Cover::ReadOnly(at.into_owned())
         }
         Some(_) => Cover::Writable,
     }

@@ -10,10 +10,9 @@ use crate::{invariants, policies, reading};
 
 /// Where `e2e/tools/install corpus` links the pods to.
 fn folder() -> PathBuf {
-    let cache = env::var_os("SALLYPORT_CACHE").map(PathBuf::from).unwrap_or_else(|| {
-        let home = || PathBuf::from(env::var_os("HOME").expect("HOME is set")).join(".cache");
-        env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("sallyport")
-    });
+    let home = || PathBuf::from(env::var_os("HOME").expect("HOME is set")).join(".cache");
+    let caches = || env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from);
+    let cache = env::var_os("SALLYPORT_CACHE").map_or_else(|| caches().join("sallyport"), PathBuf::from);
     cache.join("corpus/pod-security-admission")
 }
 

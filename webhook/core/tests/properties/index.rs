@@ -96,7 +96,7 @@ fn requests() -> impl Strategy<Value = (Request, Namespace)> {
             let object = |labels: &Labels| {
                 json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "x", "namespace": name, "labels": labels}, "spec": {"containers": []}})
             };
-            let mut request = reading::creation(object(&of_object));
+            let mut request = reading::creation(&object(&of_object));
             if update {
                 request.operation = sallyport_admission::Operation::Update;
                 request.old_object = object(&of_old);

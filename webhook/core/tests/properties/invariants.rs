@@ -8,7 +8,7 @@ use crate::{kept, reading, rfc6902, validity};
 /// Decides about the creation of `pod` and checks what must hold of every decision. The object as it comes out.
 #[track_caller]
 pub(crate) fn hold(set: &PolicySet, pod: &Value) -> Value {
-    let decision = decide(set, &reading::creation(pod.clone()), None);
+    let decision = decide(set, &reading::creation(pod), None);
     let result = decision.mutated.clone().unwrap_or_else(|| pod.clone());
 
     the_patch_gives_the_result(pod, &decision, &result);
@@ -56,7 +56,7 @@ fn the_patch_gives_the_result(pod: &Value, decision: &Decision, result: &Value) 
 
 #[track_caller]
 fn a_second_call_changes_nothing(set: &PolicySet, result: &Value, first: &Decision) {
-    let second = decide(set, &reading::creation(result.clone()), None);
+    let second = decide(set, &reading::creation(result), None);
     assert!(
         second.mutated.is_none() && enforced(&second) == 0,
         "the second call changes {}\n{:#?}\nafter the first changed {:#?}",
@@ -79,7 +79,7 @@ fn a_second_call_changes_only_what_is_new(set: &PolicySet, result: &Value) {
     let containers = added["spec"]["containers"].as_array_mut().expect("a pod has containers");
     containers.push(json!({"name": "added", "image": "registry.example.com/added:1"}));
 
-    let decision = decide(set, &reading::creation(added.clone()), None);
+    let decision = decide(set, &reading::creation(&added), None);
     let mut again = decision.mutated.unwrap_or_else(|| added.clone());
     let volumes: Vec<Value> = result["spec"]["volumes"].as_array().cloned().unwrap_or_default();
     let is_new = |element: &Value| element["name"] == "added";

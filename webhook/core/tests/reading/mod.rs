@@ -35,7 +35,7 @@ pub(crate) fn policy_set(text: &str) -> PolicySet {
 }
 
 /// The request that creates `object`.
-pub(crate) fn creation(object: Value) -> Request {
+pub(crate) fn creation(object: &Value) -> Request {
     let (group, version) =
         match object["apiVersion"].as_str().expect("an object has apiVersion").split_once('/') {
             Some((group, version)) => (group, version),
