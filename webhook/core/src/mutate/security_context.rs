@@ -188,7 +188,7 @@ impl Transformation for SecurityContextFill {
         }
         let Some(facts) = pod.read().map(PodFacts::of) else { return };
         for_each_selected(&mut pod, terms, |mut container| {
-            self.fill_container(&facts, terms, &mut container, log)
+            self.fill_container(&facts, terms, &mut container, log);
         });
     }
 
