@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use crate::{invariants, pods, policies};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 384, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1024, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_invariants_hold(pod in pods::pods(), set in policies::sets()) {
