@@ -177,6 +177,12 @@ fn input_that_is_not_there_exits_with_2_and_is_named() {
     check("admit -p policies nowhere", 2, &[], &["nowhere\n   no such file or folder"]);
     check("explain -p policies empty", 2, &[], &["no *.yaml, *.yml or *.json file"]);
     check("serve --standalone -p nowhere", 2, &[], &["no such file or folder"]);
+    check(
+        "serve --standalone -p policies --listen 127.0.0.1:0 --operations 127.0.0.1:0 --tls-cert a.pem --tls-key a.pem",
+        2,
+        &[],
+        &["error: cannot read a.pem: No such file or directory (os error 2)\n"],
+    );
     check("check -", 2, &[], &["no policies in standard input"]);
     check("admit -p policies -", 2, &[], &["no objects in standard input: nothing is there"]);
     check_with("admit -p policies -", "# only a comment\n---\n", 2, &[], &["nothing is there"]);

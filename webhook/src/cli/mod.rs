@@ -119,10 +119,18 @@ pub fn run() -> ExitCode {
         // The reader went away, as in `sallyport admit … | head`: that is no failure.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            anstream::eprintln!("{}error:{:#} {error:#}", paint::ERROR, paint::ERROR);
+            anstream::eprintln!("{}error:{:#} {}", paint::ERROR, paint::ERROR, told(&error));
             Ending::BadInput.into()
         }
     }
+}
+
+/// An error and its causes in one line. Many errors say their cause themselves: it is said once.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| {
+        let gap = if told.is_empty() { "" } else { ": " };
+        if told.ends_with(&cause) { told } else { format!("{told}{gap}{cause}") }
+    })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
