@@ -6,8 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use sallyport::policies::load;
 use sallyport::source::{SourceText, parse};
+use sallyport_tests::control_plane::ControlPlane;
+use serde_json::Value;
 
 #[test]
 fn every_policy_that_the_documents_show_is_right() -> Result<()> {
@@ -32,6 +36,29 @@ fn every_policy_that_the_documents_show_is_right() -> Result<()> {
     }
     ensure!(wrong.is_empty(), "{wrong}");
     ensure!(policies >= 20, "only {policies} policies were found");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_api_server_takes_the_webhook_configurations_that_the_documents_show() -> Result<()> {
+    let cluster = ControlPlane::shared().await;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut taken = Vec::new();
+    for file in documents(&root)? {
+        let text = fs::read_to_string(root.join(&file))?;
+        for (line, block) in yaml_blocks(&text).into_iter().filter(|(_, block)| block.contains("CA_BUNDLE")) {
+            let at = format!("{}:{line}", file.display());
+            let block = block.replace("CA_BUNDLE", &BASE64.encode(cluster.ca_pem()));
+            let objects: Vec<Value> = serde_saphyr::from_multiple(&block).with_context(|| at.clone())?;
+            for object in objects {
+                let answer =
+                    cluster.objects().create_strictly(&object, true).await.with_context(|| at.clone())?;
+                ensure!(answer.warnings.is_empty(), "{at}: {:?}", answer.warnings);
+                taken.push(object["kind"].as_str().unwrap_or_default().to_owned());
+            }
+        }
+    }
+    assert_eq!(taken, ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"]);
     Ok(())
 }
 
