@@ -43,8 +43,12 @@ pub fn decide(set: &PolicySet, request: &Request, namespace: Option<&Namespace>)
         let would_be = run(&unreturned, &facts, &object);
         record(&unreturned, would_be, |mode| mode != Mode::Enforce, &mut decision);
     }
-    decision.patch = difference(&request.object, &object);
-    decision.mutated = (!decision.patch.is_empty()).then_some(object);
+    if decision.allowed {
+        decision.patch = difference(&request.object, &object);
+        decision.mutated = (!decision.patch.is_empty()).then_some(object);
+    } else {
+        decision.changes.retain(|change| change.mode != Mode::Enforce);
+    }
     decision
 }
 
@@ -66,7 +70,9 @@ fn mutable(request: &Request) -> Option<(Option<PodBearing>, Reach<'_>)> {
         }
         _ => return None,
     };
-    let deleted = get(object, &["metadata", "deletionTimestamp"]).is_some();
+    // A new object is not being deleted, whatever it says: server-side apply lets its author write that.
+    let deleted =
+        request.operation != Operation::Create && get(object, &["metadata", "deletionTimestamp"]).is_some();
     let mirror = get_str(object, &["metadata", "annotations", "kubernetes.io/config.mirror"]).is_some()
         && get_str(object, &["spec", "nodeName"])
             .is_some_and(|node| request.user_info.username.strip_prefix("system:node:") == Some(node));
@@ -103,12 +109,11 @@ fn entries<'s>(
                 let applicable = policy.entries.iter();
                 entries.extend(applicable.filter(|e| pods || e.transformation.applies_to_any_kind()));
             }
-            Err((condition, error)) => decision.skipped.extend(policy.entries.iter().map(|entry| Finding {
-                source: entry.source.clone(),
-                mode: entry.mode,
-                path: String::new(),
-                message: format!("left out: condition {condition} can't be evaluated: {error}"),
-            })),
+            Err((condition, error)) => {
+                for entry in &policy.entries {
+                    fail(entry, &format!("condition {condition} can't be evaluated: {error}"), decision);
+                }
+            }
         }
     }
     entries
@@ -136,5 +141,23 @@ fn record(plan: &Plan<'_>, outcome: Outcome, modes: impl Fn(Mode) -> bool, decis
             message: skip.reason,
         })
     }));
+    for failure in outcome.failures {
+        if let Some(entry) = entry(failure.entry) {
+            fail(entry, &failure.reason, decision);
+        }
+    }
     outcome.object
+}
+
+/// Where it can't be said whether an entry applies, the policy's `failurePolicy` decides, as it does for a
+/// ValidatingAdmissionPolicy: an author must not be able to step out of a policy by making its conditions fail.
+fn fail(entry: &CompiledEntry, reason: &str, decision: &mut Decision) {
+    let (consequence, findings) = if entry.fails_closed {
+        decision.allowed = false;
+        ("refused, as failurePolicy is Fail", &mut decision.violations)
+    } else {
+        ("left out", &mut decision.skipped)
+    };
+    let message = format!("{consequence}: {reason}");
+    findings.push(Finding { source: entry.source.clone(), mode: entry.mode, path: String::new(), message });
 }

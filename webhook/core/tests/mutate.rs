@@ -72,6 +72,9 @@ fn changes(decision: &Decision) -> String {
     for change in &decision.changes {
         lines += &format!("{}{} {}\n", mode(change.mode), change.source, change.path);
     }
+    for violation in &decision.violations {
+        lines += &format!("! {}: {}\n", violation.source, violation.message);
+    }
     for skipped in &decision.skipped {
         let path = if skipped.path.is_empty() { "" } else { " " };
         lines += &format!(

@@ -73,7 +73,7 @@ impl Policy {
             .enumerate()
             .filter_map(|(i, entry)| {
                 let at = entry_path(&path.field("mutate"), i, &entry.name);
-                CompiledEntry::compile(name, entry, spec.mode, &scope, &at, &mut found)
+                CompiledEntry::compile(name, entry, spec, &scope, &at, &mut found)
             })
             .collect();
         for (i, entry) in spec.validate.iter().enumerate() {

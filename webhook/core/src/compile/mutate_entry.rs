@@ -11,7 +11,7 @@ use crate::mutate::{
     Transformation, WritablePaths,
 };
 use crate::object::PodBearing;
-use crate::resources::{MutateEntry, Strategy};
+use crate::resources::{FailurePolicy, MutateEntry, Strategy, WorkloadPolicySpec};
 use crate::{GroupVersionKind, Mode, Source};
 
 /// A name, conditions and one transformation.
@@ -19,6 +19,8 @@ use crate::{GroupVersionKind, Mode, Source};
 pub(crate) struct CompiledEntry {
     pub(crate) source: Source,
     pub(crate) mode: Mode,
+    /// Whether a request is refused when it can't be said whether the entry applies.
+    pub(crate) fails_closed: bool,
     pub(crate) conditions: Conditions,
     pub(crate) terms: Terms,
     pub(crate) transformation: Box<dyn Transformation>,
@@ -28,7 +30,7 @@ impl CompiledEntry {
     pub(super) fn compile(
         policy: &str,
         entry: &MutateEntry,
-        policy_mode: Mode,
+        spec: &WorkloadPolicySpec,
         scope: &CompiledScope,
         path: &FieldPath,
         found: &mut Diagnostics,
@@ -63,9 +65,11 @@ impl CompiledEntry {
                 "none of the policy's kinds holds a pod; other kinds take only metadata and patch",
             );
         }
+        let mode = entry.mode.unwrap_or(spec.mode);
         Some(Self {
             source: Source { policy: Arc::from(policy), entry: Arc::from(entry.name.as_str()) },
-            mode: entry.mode.unwrap_or(policy_mode),
+            mode,
+            fails_closed: mode == Mode::Enforce && spec.failure_policy == FailurePolicy::Fail,
             conditions,
             terms: Terms { strategy: entry.strategy, selection: Selection::of(entry.containers.as_ref()) },
             transformation,

@@ -25,6 +25,8 @@ pub(crate) struct Outcome {
     pub(crate) object: Value,
     pub(crate) changes: Vec<LoggedChange>,
     pub(crate) skips: Vec<LoggedSkip>,
+    /// Entries of which it can't be said whether they apply, each once.
+    pub(crate) failures: Vec<LoggedSkip>,
 }
 
 /// How often entries are applied to their own result: a condition may hang on what another entry set, and that on a
@@ -54,7 +56,12 @@ pub(crate) fn run(plan: &Plan<'_>, facts: &Facts<'_>, object: &Value) -> Outcome
             }
             _ if left_out.len() == before => {
                 // Nobody to blame, and yet no rest: the object stays as it was.
-                return Outcome { object: object.clone(), changes: Vec::new(), skips: left_out };
+                return Outcome {
+                    object: object.clone(),
+                    changes: Vec::new(),
+                    skips: left_out,
+                    failures: Vec::new(),
+                };
             }
             _ => {}
         }
@@ -72,6 +79,7 @@ fn settle(
 ) -> Result<Outcome, Vec<usize>> {
     let mut current = object.clone();
     let (mut changes, mut skips) = (Vec::new(), Vec::new());
+    let mut failures: Vec<LoggedSkip> = Vec::new();
     for round in 0..=ROUNDS {
         // Seldom does a second round change anything, so the first that does is not compared with what it found.
         let before = (round > 1).then(|| current.clone());
@@ -84,6 +92,11 @@ fn settle(
             return Err(restless(&log));
         }
         skips.extend(log.skips);
+        for failure in log.failures {
+            if !failures.iter().any(|earlier| earlier.entry == failure.entry) {
+                failures.push(failure);
+            }
+        }
         if settled && round > 0 {
             break;
         }
@@ -99,7 +112,7 @@ fn settle(
     let mut changes = joined(changes);
     let skips = standing(plan, skips, &changes);
     changes.retain(|change| change.before != change.after);
-    Ok(Outcome { object: current, changes, skips })
+    Ok(Outcome { object: current, changes, skips, failures })
 }
 
 /// Changes that follow on each other are one, by the entry that made the last.
@@ -152,17 +165,17 @@ fn standing(plan: &Plan<'_>, skips: Vec<LoggedSkip>, changes: &[LoggedChange]) -
 
 /// The entries whose changes of one round did not cancel out.
 fn restless(log: &Log) -> Vec<usize> {
-    let mut entries: Vec<usize> = log
-        .changes
-        .iter()
-        .filter(|change| {
-            let mut same_path = log.changes.iter().filter(|other| other.path == change.path);
-            let first = same_path.next();
-            let last = same_path.next_back().or(first);
-            first.zip(last).is_none_or(|(first, last)| first.before != last.after || first.before.is_none())
-        })
-        .map(|change| change.entry)
-        .collect();
+    let mut spans: HashMap<&str, (&LoggedChange, &LoggedChange)> = HashMap::new();
+    for change in &log.changes {
+        spans.entry(&change.path).or_insert((change, change)).1 = change;
+    }
+    let came_to_nothing = |change: &LoggedChange| {
+        spans
+            .get(change.path.as_str())
+            .is_some_and(|(first, last)| first.before.is_some() && first.before == last.after)
+    };
+    let mut entries: Vec<usize> =
+        log.changes.iter().filter(|change| !came_to_nothing(change)).map(|change| change.entry).collect();
     if entries.is_empty() {
         entries = log.changes.iter().map(|change| change.entry).collect();
     }
@@ -182,7 +195,7 @@ fn apply_once(plan: &Plan<'_>, facts: &Facts<'_>, object: &mut Value, left_out: 
             log.enter(position);
             match entry.conditions.hold(facts, object, plan.kind) {
                 Ok(false) => {}
-                Err(error) => log.skip("", format!("`when` can't be evaluated: {error}")),
+                Err(error) => log.fail(format!("`when` can't be evaluated: {error}")),
                 Ok(true) => {
                     let changes = log.changes.len();
                     let mut subject = Subject { object, kind: plan.kind, reach: plan.reach };

@@ -30,6 +30,8 @@ pub(crate) struct LoggedSkip {
 pub(crate) struct Log {
     pub(crate) changes: Vec<LoggedChange>,
     pub(crate) skips: Vec<LoggedSkip>,
+    /// Entries of which it can't be said whether they apply.
+    pub(crate) failures: Vec<LoggedSkip>,
     /// Fields that an entry of this pass has filled or would have, had they not held that value already.
     claimed: HashSet<String>,
     /// Entries that would change their own result.
@@ -60,6 +62,11 @@ impl Log {
     pub(crate) fn skip(&mut self, path: impl fmt::Display, reason: impl Into<String>) {
         let path = format!("{}{path}", self.prefix);
         self.skips.push(LoggedSkip { entry: self.entry, path, reason: reason.into() });
+    }
+
+    /// Records that it can't be said whether the current entry applies, and why.
+    pub(crate) fn fail(&mut self, reason: impl Into<String>) {
+        self.failures.push(LoggedSkip { entry: self.entry, path: String::new(), reason: reason.into() });
     }
 
     /// Claims a field for the current entry; false where an earlier entry of this pass has it.

@@ -3,6 +3,8 @@
 //! The API server's ServiceAccount admission runs before webhooks and has mounted the token by then: turning it off
 //! also takes the volume `kube-api-access-*` and its mounts away again.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::log::Log;
@@ -38,18 +40,15 @@ impl Transformation for TokenAutomount {
 
 /// Removes the token volumes and their mounts, but not those that a mesh's container mounts.
 fn remove_token_volumes(spec: &mut Fields, log: &mut Log) {
-    let is_token = |volume: &Value| {
-        name_of(volume).starts_with(VOLUME_PREFIX)
-            && volume.pointer("/projected/sources").and_then(Value::as_array).is_some_and(|sources| {
-                sources.iter().any(|source| source.get("serviceAccountToken").is_some())
-            })
-    };
-    let tokens: Vec<String> =
-        get_list(spec, &["volumes"]).iter().filter(|v| is_token(v)).map(|v| name_of(v).to_owned()).collect();
+    let tokens: HashSet<String> = get_list(spec, &["volumes"])
+        .iter()
+        .filter(|v| is_added_by_admission(v))
+        .map(|v| name_of(v).to_owned())
+        .collect();
     if tokens.is_empty() {
         return;
     }
-    let mut kept = Vec::new();
+    let mut kept = HashSet::new();
     for list in CONTAINER_LISTS {
         let Some(containers) = spec.get_mut(list.field()).and_then(Value::as_array_mut) else { continue };
         for container in containers {
@@ -62,7 +61,7 @@ fn remove_token_volumes(spec: &mut Fields, log: &mut Log) {
                 continue;
             }
             mounts.retain(|mount| {
-                let goes = tokens.iter().any(|token| token == name_of(mount));
+                let goes = tokens.contains(name_of(mount));
                 if goes {
                     let path = format_args!("spec.{}[{name}].volumeMounts[{}]", list.field(), name_of(mount))
                         .to_string();
@@ -75,11 +74,21 @@ fn remove_token_volumes(spec: &mut Fields, log: &mut Log) {
     if let Some(volumes) = spec.get_mut("volumes").and_then(Value::as_array_mut) {
         volumes.retain(|volume| {
             let name = name_of(volume);
-            let goes = tokens.iter().any(|token| token == name) && !kept.iter().any(|kept| kept == name);
+            let goes = tokens.contains(name) && !kept.contains(name);
             if goes {
                 log.change(format_args!("spec.volumes[{name}]"), Some(volume.clone()), None);
             }
             !goes
         });
     }
+}
+
+/// Whether a volume is the one that ServiceAccount admission adds (plugin/pkg/admission/serviceaccount): its name, and
+/// a token for the API server. A token for another audience is the author's.
+fn is_added_by_admission(volume: &Value) -> bool {
+    let sources = volume.pointer("/projected/sources").and_then(Value::as_array);
+    name_of(volume).starts_with(VOLUME_PREFIX)
+        && sources.into_iter().flatten().filter_map(|source| source.get("serviceAccountToken")).any(|token| {
+            token.get("audience").is_none() && token.get("path").and_then(Value::as_str) == Some("token")
+        })
 }

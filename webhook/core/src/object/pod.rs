@@ -1,5 +1,6 @@
 //! The pod in an object.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde_json::Value;
@@ -133,19 +134,19 @@ impl<'o> PodMut<'o> {
 
     /// Calls `each` with every container that may be changed; containers that a mesh owns may not.
     pub(crate) fn for_each_container(&mut self, mut each: impl FnMut(ContainerMut<'_>)) {
-        let reach = self.reach;
+        let older = match self.reach {
+            Reach::Whole => None,
+            Reach::NewEphemeral(old) => Some(ephemeral_names(old)),
+        };
         let Some(spec) = self.spec() else { return };
         for list in CONTAINER_LISTS {
             let Some(elements) = spec.get_mut(list.field()).and_then(Value::as_array_mut) else { continue };
             for element in elements {
                 let Some(fields) = element.as_object_mut() else { continue };
                 let name = get_str(fields, &["name"]).unwrap_or_default().to_owned();
-                let within_reach = match reach {
-                    Reach::Whole => true,
-                    Reach::NewEphemeral(old) => {
-                        list == ContainerList::Ephemeral && !has_ephemeral(old, &name)
-                    }
-                };
+                let within_reach = older
+                    .as_ref()
+                    .is_none_or(|older| list == ContainerList::Ephemeral && !older.contains(name.as_str()));
                 if within_reach && !is_mesh_container(&name) {
                     let kind = container_type(list, fields);
                     each(ContainerMut { fields, kind, path: ContainerPath { list, name } });
@@ -155,11 +156,10 @@ impl<'o> PodMut<'o> {
     }
 }
 
-fn has_ephemeral(pod: &Value, name: &str) -> bool {
-    pod.as_object()
-        .map_or(&[][..], |pod| get_list(pod, &["spec", ContainerList::Ephemeral.field()]))
-        .iter()
-        .any(|container| name_of(container) == name)
+/// The names of a pod's ephemeral containers.
+fn ephemeral_names(pod: &Value) -> HashSet<&str> {
+    let containers = pod.as_object().map(|pod| get_list(pod, &["spec", ContainerList::Ephemeral.field()]));
+    containers.unwrap_or_default().iter().map(name_of).collect()
 }
 
 /// A container that is being changed.
