@@ -53,7 +53,7 @@ impl Loaded {
         }
         (!parts.is_empty()).then(|| {
             format!(
-                "checked but not in force: {}. This version of Sallyport mutates, and refuses nothing",
+                "checked but not in force: {}. This version of Sallyport mutates, and does not validate",
                 parts.join(" and ")
             )
         })

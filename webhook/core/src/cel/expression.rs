@@ -136,7 +136,13 @@ impl Expression {
         if scope.budget().is_exhausted() {
             return Err(EvaluationError::BudgetExhausted { limit: scope.budget().spent() });
         }
-        outcome
+        // A key that the expression does not name is a value of the object, and those are not told.
+        outcome.map_err(|error| match error {
+            EvaluationError::NoSuchKey(key) if !self.source.contains(&key) => {
+                EvaluationError::NoSuchKey("one that the expression computes".to_owned())
+            }
+            other => other,
+        })
     }
 }
 

@@ -234,6 +234,11 @@ fn what_cannot_be_answered_is_an_error_that_says_why() {
         ("object.spec.nothing.at.all", "no such key: nothing"),
         ("has(object.nothing.there)", "no such key: nothing"),
         ("object['nothing'] == 1", "no such key: nothing"),
+        // A key that comes from the object is its author's, and may be a secret.
+        (
+            "object.metadata.annotations[object.metadata.annotations['example.com/owner']] == ''",
+            "no such key: one that the expression computes",
+        ),
         ("object.metadata.labels[1] == 1", "no such key: 1"),
         ("object.spec.containers[2].name == 'x'", "index out of bounds: 2"),
         ("object.spec.containers[-1].name == 'x'", "index out of bounds: -1"),
