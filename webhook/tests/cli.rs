@@ -42,6 +42,18 @@ spec:
       images: {registries: [registry.example.com]}
 ";
 
+const FAILING: &str = "\
+apiVersion: sallyport.dev/v1alpha1
+kind: WorkloadPolicy
+metadata: {name: failing}
+spec:
+  match: {kinds: [Pod]}
+  mutate:
+    - name: label
+      when: object.spec.nowhere == 1
+      metadata: {labels: {tier: web}}
+";
+
 const DEPLOYMENT: &str = "\
 apiVersion: apps/v1
 kind: Deployment
@@ -81,6 +93,7 @@ impl Desk {
             ("policies/hardening.yaml", POLICY),
             ("misspelt.yaml", MISSPELT),
             ("validation.yaml", VALIDATION),
+            ("failing.yaml", FAILING),
             ("objects/deployment.yaml", DEPLOYMENT),
             ("objects/root.yaml", ROOT_POD),
             ("bare.yaml", NO_NAMESPACE),
@@ -243,6 +256,15 @@ fn admit_shows_a_diff_who_made_it_and_what_was_left_alone() {
         &[],
     );
     check("admit -p validation.yaml objects", 0, &["3 objects: 0 changed, 0 refused"], &["not in force"]);
+}
+
+#[test]
+fn an_object_that_is_refused_exits_with_1() {
+    let refused =
+        &["✗ Pod shop/root\n", "failing/label refused", "no such key: nowhere", "0 changed, 2 refused"];
+    check("admit -p failing.yaml objects", 1, refused, &[]);
+    check("admit -p failing.yaml -o json objects", 1, &["\"allowed\":false"], &[]);
+    check("explain -p failing.yaml objects", 1, &["  ✗ the object ", "failing/label failing.yaml:7\n"], &[]);
 }
 
 #[test]

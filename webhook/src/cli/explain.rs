@@ -54,18 +54,25 @@ pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<Ending> {
             )?;
         }
         for violation in &decision.violations {
-            writeln!(out, "  {ERROR}✗ {}{ERROR:#} {}", violation.path, violation.message)?;
+            let path = subject(&violation.path);
+            writeln!(out, "  {ERROR}✗ {path}{ERROR:#} {}", violation.message)?;
             let at = line(&bench.loaded, &violation.source);
             writeln!(out, "      {SOURCE}{}{SOURCE:#} {FAINT}{at}{FAINT:#}", violation.source)?;
         }
         for skip in &decision.skipped {
-            writeln!(out, "  {DOUBT}· {}{DOUBT:#} left alone: {}", skip.path, skip.message)?;
+            let path = subject(&skip.path);
+            writeln!(out, "  {DOUBT}· {path}{DOUBT:#} left alone: {}", skip.message)?;
             let at = line(&bench.loaded, &skip.source);
             writeln!(out, "      {SOURCE}{}{SOURCE:#} {FAINT}{at}{FAINT:#}", skip.source)?;
         }
     }
     out.flush()?;
     Ok(if refused { Ending::Refused } else { Ending::Passed })
+}
+
+/// What a finding is about: a field, or the object as a whole.
+fn subject(path: &str) -> &str {
+    if path.is_empty() { "the object" } else { path }
 }
 
 /// `file:line` of an entry.
