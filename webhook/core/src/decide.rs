@@ -152,12 +152,11 @@ fn record(plan: &Plan<'_>, outcome: Outcome, modes: impl Fn(Mode) -> bool, decis
 /// Where it can't be said whether an entry applies, the policy's `failurePolicy` decides, as it does for a
 /// ValidatingAdmissionPolicy: an author must not be able to step out of a policy by making its conditions fail.
 fn fail(entry: &CompiledEntry, reason: &str, decision: &mut Decision) {
-    let (consequence, findings) = if entry.fails_closed {
+    let (message, findings) = if entry.fails_closed {
         decision.allowed = false;
-        ("refused, as failurePolicy is Fail", &mut decision.violations)
+        (format!("{reason}, and failurePolicy is Fail"), &mut decision.violations)
     } else {
-        ("left out", &mut decision.skipped)
+        (format!("left out: {reason}"), &mut decision.skipped)
     };
-    let message = format!("{consequence}: {reason}");
     findings.push(Finding { source: entry.source.clone(), mode: entry.mode, path: String::new(), message });
 }
