@@ -52,12 +52,24 @@ fn run() -> anyhow::Result<()> {
 
 async fn demo(examples: &Path) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let policies: Vec<PathBuf> = SYSTEMS.iter().map(|(name, _)| examples.join(name).join("policies")).collect();
+    let policies: Vec<PathBuf> =
+        SYSTEMS.iter().map(|(name, _)| examples.join(name).join("policies")).collect();
     let webhook = Webhook::start(&policies, folder.path())?;
     let mut out = anstream::stdout();
-    writeln!(out, "\n{STRONG}Sallyport{STRONG:#}  five systems, one webhook, every object sent as the API server sends it\n")?;
-    writeln!(out, "  {FAINT}webhook {FAINT:#} {}  {FAINT}TLS, certificate made for this run{FAINT:#}", webhook.url)?;
-    writeln!(out, "  {FAINT}policies{FAINT:#} {} WorkloadPolicies, manifests/examples/*/policies", webhook.policies)?;
+    writeln!(
+        out,
+        "\n{STRONG}Sallyport{STRONG:#}  five systems, one webhook, every object sent as the API server sends it\n"
+    )?;
+    writeln!(
+        out,
+        "  {FAINT}webhook {FAINT:#} {}  {FAINT}TLS, certificate made for this run{FAINT:#}",
+        webhook.url
+    )?;
+    writeln!(
+        out,
+        "  {FAINT}policies{FAINT:#} {} WorkloadPolicies, manifests/examples/*/policies",
+        webhook.policies
+    )?;
 
     let (mut asked, mut changed, mut fields) = (0, 0, 0);
     let started = Instant::now();
@@ -240,7 +252,8 @@ struct Asked {
 /// The pod of a controller, else the object itself, with the API server's static defaults.
 fn asked_about(document: &Document) -> Asked {
     let (group, version) = document.api_version().split_once('/').unwrap_or(("", document.api_version()));
-    let kind = GroupVersionKind { group: group.into(), version: version.into(), kind: document.kind().into() };
+    let kind =
+        GroupVersionKind { group: group.into(), version: version.into(), kind: document.kind().into() };
     let title = format!("{} {}", document.kind(), document.name());
     let of = PodBearing::of(&kind);
     let made = of.filter(|of| *of != PodBearing::Pod).and_then(|of| pod_of(of, &document.value));
