@@ -12,6 +12,10 @@ use serde_json::{Value, json};
 #[path = "../tests/reading/mod.rs"]
 mod reading;
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 criterion_group!(engine, realistic, thousand_policies, many_variables, mebibyte);
 criterion_main!(engine);
 
