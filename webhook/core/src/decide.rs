@@ -43,11 +43,11 @@ pub fn decide(set: &PolicySet, request: &Request, namespace: Option<&Namespace>)
         let would_be = run(&unreturned, &facts, &object);
         record(&unreturned, would_be, |mode| mode != Mode::Enforce, &mut decision);
     }
-    if decision.allowed {
-        decision.patch = difference(&request.object, &object);
-        decision.mutated = (!decision.patch.is_empty()).then_some(object);
-    } else {
+    if !decision.allowed {
         decision.changes.retain(|change| change.mode != Mode::Enforce);
+    } else if object != request.object {
+        decision.patch = difference(&request.object, &object);
+        decision.mutated = Some(object);
     }
     decision
 }
