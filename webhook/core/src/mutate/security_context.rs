@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 use super::log::Log;
 use super::transformation::{Subject, Terms, Transformation, for_each_selected};
-use crate::object::{ContainerMut, Fields, Os, Pod, get, get_list, get_object, get_str};
+use crate::object::{
+    ContainerMut, Fields, Os, Pod, PodMut, get, get_list, get_object, get_str, name_of, named_element,
+};
 use crate::resources::{ContainerSecurityContext, PodSecurityContext, SecurityContexts, Strategy};
 
 /// Fields of security contexts. Each is filled in by itself, in the order in which they depend on each other.
@@ -175,7 +177,14 @@ impl Transformation for SecurityContextFill {
                     continue;
                 }
                 match objection_in_pod(now, path, value, terms.strategy, self) {
-                    Some(reason) => log.skip(format_args!("spec.securityContext.{}", path.join(".")), reason),
+                    Some(mut reason) => {
+                        if can_be_given_singly(path, terms.strategy)
+                            && self.fill_each_container(&mut pod, path, value, log)
+                        {
+                            reason += "; the containers that can have it are given it one by one";
+                        }
+                        log.skip(format_args!("spec.securityContext.{}", path.join(".")), reason);
+                    }
                     None => {
                         let Some(spec) = pod.spec() else { return };
                         log.set(spec, &under_context(path), value, "spec");
@@ -222,7 +231,8 @@ impl SecurityContextFill {
             if covered && terms.strategy == Strategy::Default {
                 continue;
             }
-            match objection_in_container(facts, container.fields, &container.path.name, path, value, self) {
+            let user = self.container_user();
+            match objection_in_container(facts, container.fields, &container.path.name, path, value, user) {
                 Some(reason) => {
                     log.skip(format_args!("{}.securityContext.{}", container.path, path.join(".")), reason);
                 }
@@ -231,12 +241,42 @@ impl SecurityContextFill {
         }
     }
 
+    /// Gives a field that the pod can't have to each container that has none and can have it, so that one container
+    /// does not decide for all others. Whether any container has it then.
+    fn fill_each_container(&self, pod: &mut PodMut<'_>, path: &[&str], value: &Value, log: &mut Log) -> bool {
+        let Some(facts) = pod.read().map(PodFacts::of) else { return false };
+        let user = self.pod_user();
+        let mut any = false;
+        pod.for_each_container(|container| {
+            let ContainerMut { fields, path: place, .. } = container;
+            if get_at(fields, path).is_none()
+                && objection_in_container(&facts, fields, &place.name, path, value, user).is_none()
+            {
+                log.set(fields, &under_context(path), value, &place);
+            }
+            any |= get_at(fields, path) == Some(value);
+        });
+        any
+    }
+
     fn container_user(&self) -> Option<i64> {
         self.container.iter().find(|(path, _)| *path == ["runAsUser"]).and_then(|(_, value)| value.as_i64())
     }
 
     fn pod_user(&self) -> Option<i64> {
         self.pod.iter().find(|(path, _)| *path == ["runAsUser"]).and_then(|(_, value)| value.as_i64())
+    }
+}
+
+/// Whether a field of the pod that a part of it stands against goes to the other containers one by one.
+///
+/// An annotation for the pod is its author's word about all containers, so under Default it keeps seccompProfile off
+/// them too; the field of a container is not held against it, so Override sets that.
+fn can_be_given_singly(path: &[&str], strategy: Strategy) -> bool {
+    match path {
+        ["runAsNonRoot" | "runAsGroup"] => true,
+        ["seccompProfile"] => strategy == Strategy::Override,
+        _ => false,
     }
 }
 
@@ -288,9 +328,10 @@ fn is_seccomp(annotation: &str, profile: &Value) -> bool {
     let said = match annotation {
         "runtime/default" | "docker/default" => json!({"type": "RuntimeDefault"}),
         "unconfined" => json!({"type": "Unconfined"}),
-        other => {
-            json!({"type": "Localhost", "localhostProfile": other.strip_prefix("localhost/").unwrap_or(other)})
-        }
+        other => match other.strip_prefix("localhost/") {
+            Some(file) => json!({"type": "Localhost", "localhostProfile": file}),
+            None => return false,
+        },
     };
     &said == profile
 }
@@ -338,11 +379,15 @@ fn objection_in_pod(
         }
         "runAsGroup" | "fsGroup" | "supplementalGroups" if strategy == Strategy::Default => {
             let user = fill.pod_user()?;
-            foreign_user(pod, user).map(|who| format!("it goes with runAsUser: {user}, but {who}"))
+            let concerned = |container: &Fields| match field {
+                "runAsGroup" => get_at(container, &["runAsGroup"]).is_none(),
+                "fsGroup" => mounts_what_fs_group_changes(pod, container),
+                _ => true,
+            };
+            foreign_user(pod, user, concerned).map(|who| format!("it goes with runAsUser: {user}, but {who}"))
         }
-        "appArmorProfile" if !app_armor_annotations(pod).is_empty() => {
-            Some(format!("the pod says it with the annotation {APP_ARMOR_ANNOTATION}*"))
-        }
+        // An annotation of AppArmor is about one container, and goes before the pod's field: the API server makes a
+        // field of it (KEP-24).
         "seccompProfile" => {
             let annotation = pod.annotation(SECCOMP_OF_POD).filter(|it| !is_seccomp(it, value))?;
             Some(format!("the pod says {annotation} with the annotation {SECCOMP_OF_POD}"))
@@ -359,7 +404,7 @@ fn objection_in_pod(
                     .as_array()
                     .into_iter()
                     .flatten()
-                    .any(|sysctl| prefix.iter().any(|p| crate::object::name_of(sysctl).starts_with(p)))
+                    .any(|sysctl| prefix.iter().any(|p| name_of(sysctl).starts_with(p)))
             };
             let on = |host: &str| get(pod.spec(), &[host]) == Some(&json!(true));
             if on("hostNetwork") && names(&["net."]) {
@@ -374,8 +419,8 @@ fn objection_in_pod(
     }
 }
 
-/// Who in the pod was set to run as another user than `user`.
-fn foreign_user(pod: Pod<'_>, user: i64) -> Option<String> {
+/// Who in the pod was set to run as another user than `user`: the pod, or a container that is `concerned`.
+fn foreign_user(pod: Pod<'_>, user: i64, concerned: impl Fn(&Fields) -> bool) -> Option<String> {
     let of_pod = get(pod.spec(), &["securityContext", "runAsUser"]).and_then(Value::as_i64);
     if let Some(other) = of_pod.filter(|other| *other != user) {
         return Some(format!("the pod sets runAsUser: {other}"));
@@ -383,22 +428,36 @@ fn foreign_user(pod: Pod<'_>, user: i64) -> Option<String> {
     pod.own_containers().find_map(|(_, container)| {
         let other =
             get(container, &["securityContext", "runAsUser"])?.as_i64().filter(|other| *other != user)?;
-        Some(format!("container {} sets runAsUser: {other}", name(container)))
+        concerned(container).then(|| format!("container {} sets runAsUser: {other}", name(container)))
     })
+}
+
+/// Whether a container mounts a volume that lasts, and whose files `fsGroup` would give to another group: a database
+/// does not start when others than its user may write to its directory. What is made anew for each pod only becomes
+/// easier to read, and what the node shares stays as it is.
+fn mounts_what_fs_group_changes(pod: Pod<'_>, container: &Fields) -> bool {
+    const UNHARMED: [&str; 8] =
+        ["emptyDir", "configMap", "secret", "downwardAPI", "projected", "hostPath", "nfs", "image"];
+    let unharmed = |name: &str| {
+        let volume = named_element(get_list(pod.spec(), &["volumes"]), name);
+        let source = |source: &str| volume.is_some_and(|it| it.get(source).is_some_and(|it| !it.is_null()));
+        UNHARMED.into_iter().any(source)
+    };
+    get_list(container, &["volumeMounts"]).iter().map(name_of).any(|name| !unharmed(name))
 }
 
 fn name(container: &Fields) -> &str {
     get_str(container, &["name"]).unwrap_or_default()
 }
 
-/// Why this field of a container's context is better left alone.
+/// Why this field of a container's context is better left alone. `user` is the one that `runAsGroup` goes with.
 fn objection_in_container(
     facts: &PodFacts,
     container: &Fields,
     name: &str,
     path: &[&str],
     value: &Value,
-    fill: &SecurityContextFill,
+    user: Option<i64>,
 ) -> Option<String> {
     let field = *path.first()?;
     if let Some(reason) = os_objection(facts.os, field) {
@@ -415,7 +474,7 @@ fn objection_in_container(
             Some("runAsNonRoot is true".to_owned())
         }
         ["runAsGroup"] => {
-            let user = fill.container_user()?;
+            let user = user?;
             let other = effective("runAsUser")?.as_i64().filter(|other| *other != user)?;
             Some(format!("it goes with runAsUser: {user}, but the container runs as {other}"))
         }
