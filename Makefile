@@ -3,6 +3,7 @@
 CACHE := $(abspath $(or $(SALLYPORT_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sallyport))
 export SALLYPORT_CACHE := $(CACHE)
 CARGO := cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint fmt bench tools crds unit integration
@@ -13,7 +14,7 @@ help: ## list the targets
 demo: ## build, start the webhook, send it the five example systems, show what it does
 	@echo "building (a few minutes the first time)"
 	@$(CARGO) build --locked -q -p sallyport --bin sallyport --example demo
-	@target/debug/examples/demo
+	@$(TARGET)/debug/examples/demo
 
 test: tools lint unit integration ## formatting, lints, licences and all tests, real API server included
 
@@ -30,7 +31,7 @@ unit: ## tests that need no server
 integration: ## tests against a real kube-apiserver and etcd
 	@e2e/tools/install etcd kube-apiserver corpus
 	$(CARGO) build --locked -p sallyport --bin sallyport --example demo
-	target/debug/examples/demo > /dev/null
+	$(TARGET)/debug/examples/demo > /dev/null
 	$(CARGO) test --locked -p sallyport-tests
 
 fmt: ## format the code
