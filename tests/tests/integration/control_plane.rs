@@ -121,31 +121,12 @@ async fn two_control_planes_run_side_by_side_and_end_when_dropped() -> Result<()
     Ok(())
 }
 
-const OWNER: &str = "SALLYPORT_TESTS_OWNER";
-
-/// Run by [`the_processes_end_when_their_owner_is_killed`] in a process of its own, to be killed there.
-#[tokio::test]
-#[ignore = "never ends: another test runs and kills it"]
-async fn owner_that_is_killed() -> Result<()> {
-    if env::var_os(OWNER).is_some() {
-        let own = ControlPlane::start().await?;
-        let [etcd, apiserver] = own.process_ids();
-        println!("\n{OWNER} {etcd} {apiserver}");
-        std::future::pending::<()>().await;
-    }
-    Ok(())
-}
-
 #[test]
 fn the_processes_end_when_their_owner_is_killed() -> Result<()> {
-    let mut owner = Command::new(env::current_exe()?)
-        .args(["--ignored", "--exact", "--nocapture", "control_plane::owner_that_is_killed"])
-        .env(OWNER, "")
-        .stdout(Stdio::piped())
-        .spawn()?;
+    let mut owner = Command::new(env!("CARGO_BIN_EXE_control-plane")).stdout(Stdio::piped()).spawn()?;
     let lines = BufReader::new(owner.stdout.take().context("the owner's output is a pipe")?).lines();
     let ids = lines.map_while(Result::ok).find_map(|line| {
-        let ids = line.strip_prefix(OWNER)?;
+        let ids = line.strip_prefix("processes: ")?;
         ids.split_whitespace().map(|id| id.parse().ok()).collect::<Option<Vec<u32>>>()
     });
     // Killed even where it said nothing, so that a failing test leaves nothing behind.
