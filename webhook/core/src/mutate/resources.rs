@@ -80,15 +80,14 @@ impl ResourceFill {
             for (resource, amount) in amounts {
                 let now = get(fields, &["resources", part, resource]);
                 let defaulted = facts.limit_ranged(&path, resource, singular);
-                if terms.strategy == Strategy::Default && now.is_some() && !defaulted {
-                    continue;
-                }
                 let place = Dotted(&path, &["resources", part, resource]);
                 // LimitRanger's annotation stays, so what one entry gave such a field is kept from the next.
-                if defaulted && !log.claim(&place) && terms.strategy == Strategy::Default {
+                let is_set = now.is_some() && (!defaulted || log.is_claimed(&place));
+                if is_set && terms.strategy == Strategy::Default {
                     continue;
                 }
                 if now.and_then(quantity).is_some_and(|now| now == amount.quantity) {
+                    log.claim(&place);
                     continue;
                 }
                 // A request is measured by the limit that this entry sets next, if it does.
@@ -99,7 +98,10 @@ impl ResourceFill {
                 let next = self.limits.get(resource).filter(|_| replaces).map(|limit| limit.quantity);
                 match objection(facts, fields, resource, part, amount.quantity, next) {
                     Some(reason) => log.skip(&place, reason),
-                    None => log.set(fields, &["resources", part, resource], &amount.value, &path),
+                    None => {
+                        log.set(fields, &["resources", part, resource], &amount.value, &path);
+                        log.claim(&place);
+                    }
                 }
             }
         }
