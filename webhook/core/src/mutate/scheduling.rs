@@ -1,4 +1,12 @@
 //! Fills in where pods may run: node selector, tolerations, affinity.
+//!
+//! A pod of a DaemonSet is made for one node: its controller pins it there with a nodeAffinity by the node's name, and
+//! looked at the template, not at this pod, when it chose the node. Such a pod is placed already, as one that names its
+//! node.
+//!
+//! The API server's DefaultTolerationSeconds runs before webhooks and lets each pod stay 300 seconds on a node that is
+//! not ready or unreachable. These tolerations count as unset; an author's own of exactly that content can't be told
+//! from them.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +15,7 @@ use serde_json::Value;
 
 use super::log::Log;
 use super::transformation::{Subject, Terms, Transformation};
-use crate::object::{get_list, get_str, list_entry};
+use crate::object::{Fields, get_list, get_str, list_entry};
 use crate::resources::{Embedded, Scheduling, Strategy};
 
 /// A node selector, tolerations and affinities.
@@ -18,7 +26,9 @@ pub(crate) struct SchedulingFill {
     affinity: Vec<(String, Value)>,
 }
 
-const AFFINITIES: [&str; 3] = ["nodeAffinity", "podAffinity", "podAntiAffinity"];
+const NODE_AFFINITY: &str = "nodeAffinity";
+const PINNED: &str = "a nodeAffinity with matchFields pins the pod to its node";
+const AFFINITIES: [&str; 3] = [NODE_AFFINITY, "podAffinity", "podAntiAffinity"];
 const TOLERATION_FIELDS: [&str; 5] = ["key", "operator", "value", "effect", "tolerationSeconds"];
 
 const TOLERATION_WORDS: [(&str, &[&str]); 2] = [
@@ -86,24 +96,40 @@ impl Transformation for SchedulingFill {
         let Some(mut pod) = subject.whole_pod(log) else { return };
         let Some(spec) = pod.spec() else { return };
         let placed = get_str(spec, &["nodeName"]).filter(|node| !node.is_empty()).map(str::to_owned);
+        let pinned = is_pinned(spec);
         if let Some(node) = placed {
             // The kubelet would refuse a pod that was put on a node by name and does not match it.
-            if !self.node_selector.is_empty() || self.affinity.iter().any(|(kind, _)| kind == "nodeAffinity")
-            {
+            if !self.node_selector.is_empty() || self.affinity.iter().any(|(kind, _)| kind == NODE_AFFINITY) {
                 log.skip("spec.nodeSelector", format!("the pod names its node: {node}"));
             }
         } else {
-            for (key, value) in &self.node_selector {
+            if pinned && !self.node_selector.is_empty() {
+                log.skip("spec.nodeSelector", PINNED);
+            }
+            for (key, value) in self.node_selector.iter().filter(|_| !pinned) {
                 log.fill(spec, &["nodeSelector", key], value, terms.strategy, "spec");
             }
             for (kind, value) in &self.affinity {
+                if pinned && kind == NODE_AFFINITY {
+                    log.skip("spec.affinity.nodeAffinity", PINNED);
+                    continue;
+                }
                 log.fill(spec, &["affinity", kind], value, terms.strategy, "spec");
             }
         }
         for toleration in &self.tolerations {
-            let own = get_list(spec, &["tolerations"]).iter().position(|own| same_taint(own, toleration));
-            if own.is_some() && terms.strategy == Strategy::Default {
+            let key = toleration.get("key").and_then(Value::as_str).unwrap_or("*");
+            let place = format!("spec.tolerations[{key}]");
+            let all = get_list(spec, &["tolerations"]);
+            let own = all.iter().position(|own| same_taint(own, toleration));
+            // What an entry gives in place of the defaulted one is kept from the next, though it says the same.
+            let defaulted =
+                own.and_then(|own| all.get(own)).is_some_and(is_defaulted) && !log.is_claimed(&place);
+            if own.is_some() && terms.strategy == Strategy::Default && !defaulted {
                 continue;
+            }
+            if is_about_defaulted(toleration) {
+                log.claim(&place);
             }
             let Some(tolerations) = list_entry(spec, "tolerations") else { return };
             let before = match own.and_then(|own| tolerations.get_mut(own)) {
@@ -114,8 +140,7 @@ impl Transformation for SchedulingFill {
                     None
                 }
             };
-            let key = toleration.get("key").and_then(Value::as_str).unwrap_or("*");
-            log.change(format_args!("spec.tolerations[{key}]"), before, Some(toleration.clone()));
+            log.change(place, before, Some(toleration.clone()));
         }
     }
 
@@ -127,6 +152,28 @@ impl Transformation for SchedulingFill {
 }
 
 const SECONDS: &str = "tolerationSeconds";
+
+/// What the API server tolerates for a while on behalf of every pod that says nothing of it
+/// (plugin/pkg/admission/defaulttolerationseconds).
+fn is_about_defaulted(toleration: &Value) -> bool {
+    let text = |field: &str| toleration.get(field).and_then(Value::as_str).unwrap_or_default();
+    matches!(text("key"), "node.kubernetes.io/not-ready" | "node.kubernetes.io/unreachable")
+        && (text("operator"), text("effect"), text("value")) == ("Exists", "NoExecute", "")
+}
+
+fn is_defaulted(toleration: &Value) -> bool {
+    is_about_defaulted(toleration) && toleration.get(SECONDS).and_then(Value::as_i64) == Some(300)
+}
+
+/// Whether a node affinity pins the pod to a node by its name, as the DaemonSet controller does
+/// (pkg/controller/daemon/util, ReplaceDaemonSetPodNodeNameNodeAffinity).
+fn is_pinned(spec: &Fields) -> bool {
+    const REQUIRED: [&str; 4] =
+        ["affinity", NODE_AFFINITY, "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"];
+    let by_fields =
+        |term: &Value| term.as_object().is_some_and(|it| !get_list(it, &["matchFields"]).is_empty());
+    get_list(spec, &REQUIRED).iter().any(by_fields)
+}
 
 /// Whether two tolerations are about the same taint; they may still differ in how long they tolerate it.
 fn same_taint(own: &Value, wanted: &Value) -> bool {
