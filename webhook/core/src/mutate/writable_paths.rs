@@ -32,12 +32,13 @@ impl WritablePaths {
         for (i, wanted) in paths.iter().enumerate() {
             let at = path.index(i);
             let normal = normalize(&wanted.path).into_owned();
-            if !wanted.path.starts_with('/') || normal == "/" || wanted.path.contains(':') {
+            let climbs = wanted.path.split('/').any(|part| part == "..");
+            if !wanted.path.starts_with('/') || (normal == "/" && !climbs) || wanted.path.contains(':') {
                 found.error(
                     at.field("path"),
                     format!("found `{}`; expected an absolute path below /, without a colon", wanted.path),
                 );
-            } else if normal.split('/').any(|part| part == "..") {
+            } else if climbs {
                 found.error(
                     at.field("path"),
                     format!("found `{}`; expected a path without `..`", wanted.path),
@@ -69,7 +70,7 @@ impl WritablePaths {
     }
 }
 
-/// The path without a slash at its end and without empty or `.` parts.
+/// The path without a slash at its end and without empty, `.` or `..` parts.
 fn normalize(path: &str) -> Cow<'_, str> {
     if path.starts_with('/')
         && path.len() > 1
@@ -79,7 +80,14 @@ fn normalize(path: &str) -> Cow<'_, str> {
     {
         return Cow::Borrowed(path);
     }
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        if part == ".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
     Cow::Owned(format!("/{}", parts.join("/")))
 }
 
@@ -110,13 +118,17 @@ impl Transformation for WritablePaths {
     fn apply(&self, terms: &Terms, subject: &mut Subject<'_>, log: &mut Log) {
         // Ephemeral containers can't bring volumes: they are reached on a subresource that takes nothing else.
         let Some(mut pod) = subject.whole_pod(log) else { return };
-        if pod.read().is_none_or(|pod| pod.os() == Os::Windows) {
-            return;
+        if pod.read().is_some_and(|pod| pod.os() == Os::Windows) {
+            return log.skip("spec.volumes", "the pod is for Windows");
         }
         for writable in &self.0 {
             let Some(now) = pod.read() else { return };
             let existing = named_element(get_list(now.spec(), &["volumes"]), &writable.volume);
-            if let Some(reason) = existing.and_then(|volume| objection(volume, writable)) {
+            let device = now.containers().any(|(_, c)| has_device(c, &writable.volume));
+            let unfit =
+                device.then(|| "the pod has a volume of this name that is used as a device".to_owned());
+            let unfit = unfit.or_else(|| objection(existing?, writable));
+            if let Some(reason) = unfit {
                 log.skip(format_args!("spec.volumes[{}]", writable.volume), reason);
                 continue;
             }
@@ -181,10 +193,20 @@ fn objection(volume: &Value, wanted: &Writable) -> Option<String> {
     }
 }
 
-/// The volume's source, if nothing can be written to it.
-fn read_only_source(volume: &Value) -> Option<&'static str> {
-    let read_only = ["configMap", "secret", "downwardAPI", "projected", "image"];
-    read_only.into_iter().find(|source| volume.get(source).is_some_and(|source| !source.is_null()))
+/// The volume's source, if nothing can be written to it: by its nature, or by its own word.
+fn read_only_source(volume: &Value) -> Option<&str> {
+    const READ_ONLY: [&str; 5] = ["configMap", "secret", "downwardAPI", "projected", "image"];
+    let mut sources =
+        volume.as_object()?.iter().filter(|(field, source)| *field != "name" && !source.is_null());
+    let (source, _) = sources.find(|(field, source)| {
+        READ_ONLY.contains(&field.as_str()) || source.get("readOnly").and_then(Value::as_bool) == Some(true)
+    })?;
+    Some(source)
+}
+
+/// Whether a container uses the volume as a device; nothing can be mounted of such a volume.
+fn has_device(container: &Fields, volume: &str) -> bool {
+    named_element(get_list(container, &["volumeDevices"]), volume).is_some()
 }
 
 enum Cover {
@@ -194,10 +216,11 @@ enum Cover {
 }
 
 /// What is mounted at `path` or above it in this container: the deepest mount decides. A mount at the very path is
-/// the author's choice, writable or not, and so is a device. `read_only` are the volumes that are by nature.
+/// the author's choice, writable or not, and so is a device. `read_only` are the volumes that are so themselves.
 fn cover(container: &Fields, path: &str, read_only: &[String]) -> Cover {
     let devices = get_list(container, &["volumeDevices"]);
-    if devices.iter().any(|device| device.get("devicePath").and_then(Value::as_str) == Some(path)) {
+    let device_paths = devices.iter().filter_map(|device| device.get("devicePath")?.as_str());
+    if device_paths.map(normalize).any(|device| device == path) {
         return Cover::Writable;
     }
     let mounts = get_list(container, &["volumeMounts"]);
