@@ -1,9 +1,14 @@
 //! Adds sidecars and init containers, with the volumes that they mount.
+//!
+//! A container or volume of that name in the pod may be its author's. The policy's own are told from them by what runs,
+//! and from where: so a second call stays quiet, and nobody keeps a sidecar out, or feeds it, without a trace.
 
 use sallyport_policy::{Diagnostics, FieldPath, check_dns_label};
 use serde_json::{Value, json};
 
 use super::log::Log;
+use super::node_ports;
+use super::override_container::override_container;
 use super::security_context::foreign_to;
 use super::transformation::{Phase, Subject, Terms, Transformation};
 use crate::object::{
@@ -114,6 +119,13 @@ impl AddContainer {
     /// What a pod has as a whole (KEP-2837) bounds the sum of its containers, so resources that it has are left to it.
     fn fitted(&self, pod: Pod<'_>, log: &mut Log) -> Result<Value, String> {
         let mut container = self.container.clone();
+        if let Some(name) = self.foreign_volume(pod) {
+            return Err(format!("the pod has a volume {name} that is not the policy's: its source differs"));
+        }
+        let ports = self.container.as_object().and_then(|own| node_ports::objection(pod, self.list, own));
+        if let Some(reason) = ports {
+            return Err(reason);
+        }
         if let Some(field) = container.as_object().and_then(|container| foreign_to(pod.os(), container)) {
             let os = get_str(pod.spec(), &["os", "name"]).unwrap_or_default();
             return Err(format!("the pod is for {os}, which knows no securityContext.{field}"));
@@ -141,49 +153,53 @@ impl AddContainer {
         Ok(container)
     }
 
+    /// In what the pod's container of this name is not the one of the policy; what else is in it, other entries and
+    /// other webhooks may have brought.
+    fn difference(&self, pod: Pod<'_>) -> Option<String> {
+        let (list, own) = pod.containers().find(|(_, c)| get_str(c, &["name"]) == Some(&self.name))?;
+        if list != self.list {
+            return Some(format!("it stands in {}", list.field()));
+        }
+        let wanted = self.container.as_object()?;
+        fn given<'v>(fields: &'v Fields, field: &str) -> Option<&'v Value> {
+            get(fields, &[field]).filter(|value| *value != &json!([]))
+        }
+        let differs = |field: &&str| given(own, field) != given(wanted, field);
+        let field = ["image", "command", "args", "restartPolicy"].into_iter().find(differs);
+        field.map(|field| format!("its {field} differs")).or_else(|| {
+            let volume = self.foreign_volume(pod)?;
+            Some(format!("the source of the volume {volume} differs"))
+        })
+    }
+
+    /// The first of the policy's volumes of which the pod has another; what is in that, the policy does not know.
+    fn foreign_volume(&self, pod: Pod<'_>) -> Option<&str> {
+        let is_empty_dir = |volume: &Value| volume.get("emptyDir").is_some_and(Value::is_object);
+        let same = |own, wanted| holds(own, wanted) || (is_empty_dir(own) && is_empty_dir(wanted));
+        self.volumes.iter().map(|wanted| (name_of(wanted), wanted)).find_map(|(name, wanted)| {
+            let own = named_element(get_list(pod.spec(), &["volumes"]), name)?;
+            (!same(own, wanted)).then_some(name)
+        })
+    }
+
+    fn first(list: ContainerList, name: &str) -> String {
+        format!("the first of {}: {name}", list.field())
+    }
+
     fn insert(&self, container: Value, spec: &mut Fields, log: &mut Log) {
         let Some(list) = list_entry(spec, self.list.field()) else { return };
         let anchor = |name: &str| list.iter().position(|c| name_of(c) == name);
         let index = match &self.position {
-            Position::First => 0,
+            // After those that earlier entries put first.
+            Position::First => {
+                list.iter().take_while(|c| log.is_claimed(Self::first(self.list, name_of(c)))).count()
+            }
             Position::Last => list.len(),
             Position::Before(name) => anchor(name).unwrap_or(list.len()),
             Position::After(name) => anchor(name).map_or(list.len(), |index| index + 1),
         };
         list.insert(index, container.clone());
         log.change(format_args!("spec.{}[{}]", self.list.field(), self.name), None, Some(container));
-    }
-
-    /// Sets the policy's fields on the container that is there; what others added to its lists stays.
-    fn override_existing(&self, container: &Value, existing: &mut Fields, log: &mut Log) {
-        let Some(wanted) = container.as_object() else { return };
-        let path = format!("spec.{}[{}]", self.list.field(), self.name);
-        for (field, value) in wanted {
-            let merge_key = match field.as_str() {
-                "env" | "ports" => "name",
-                "volumeMounts" => "mountPath",
-                _ => {
-                    if !existing.get(field).is_some_and(|own| holds(own, value)) {
-                        log.set(existing, &[field], value, &path);
-                    }
-                    continue;
-                }
-            };
-            for element in value.as_array().into_iter().flatten() {
-                let Some(key) = element.get(merge_key) else { continue };
-                let Some(list) = list_entry(existing, field) else { return };
-                let before = match list.iter_mut().find(|own| own.get(merge_key) == Some(key)) {
-                    Some(own) if holds(own, element) => continue,
-                    Some(own) => Some(std::mem::replace(own, element.clone())),
-                    None => {
-                        list.push(element.clone());
-                        None
-                    }
-                };
-                let key = key.as_str().unwrap_or_default();
-                log.change(format_args!("{path}.{field}[{key}]"), before, Some(element.clone()));
-            }
-        }
     }
 }
 
@@ -202,29 +218,39 @@ impl Transformation for AddContainer {
         let Some(mut pod) = subject.whole_pod(log) else { return };
         let Some(now) = pod.read() else { return };
         let existing = now.list_of(&self.name);
+        let place = format!("spec.{}[{}]", self.list.field(), self.name);
         if existing.is_some() && terms.strategy == Strategy::Default {
+            match self.difference(now) {
+                None if self.position == Position::First => {
+                    log.claim(Self::first(self.list, &self.name));
+                }
+                None => {}
+                Some(difference) => {
+                    let whose = "the pod has a container of this name that is not the policy's";
+                    log.skip(place, format!("{whose}: {difference}"));
+                }
+            }
             return;
+        }
+        if let Some(list) = existing.filter(|list| *list != self.list) {
+            return log.skip(place, format!("it stands in {}", list.field()));
         }
         let container = match self.fitted(now, log) {
             Ok(container) => container,
-            Err(reason) => {
-                return log.skip(format_args!("spec.{}[{}]", self.list.field(), self.name), reason);
-            }
+            Err(reason) => return log.skip(place, reason),
         };
         let Some(spec) = pod.spec() else { return };
-        match existing {
-            None => self.insert(container, spec, log),
-            Some(list) if list == self.list => {
-                let containers = spec.get_mut(list.field()).and_then(Value::as_array_mut);
-                let own = containers.into_iter().flatten().find(|c| name_of(c) == self.name);
-                if let Some(own) = own.and_then(Value::as_object_mut) {
-                    self.override_existing(&container, own, log);
-                }
+        if existing.is_none() {
+            self.insert(container, spec, log);
+        } else {
+            let containers = spec.get_mut(self.list.field()).and_then(Value::as_array_mut);
+            let own = containers.into_iter().flatten().find(|c| name_of(c) == self.name);
+            if let (Some(own), Some(wanted)) = (own.and_then(Value::as_object_mut), container.as_object()) {
+                override_container(own, wanted, &place, log);
             }
-            Some(list) => {
-                let place = format!("spec.{}[{}]", self.list.field(), self.name);
-                return log.skip(place, format!("it stands in {}", list.field()));
-            }
+        }
+        if self.position == Position::First {
+            log.claim(Self::first(self.list, &self.name));
         }
         for volume in &self.volumes {
             let name = name_of(volume);

@@ -7,6 +7,8 @@ mod image_pull_policy;
 mod labels_from_pod;
 mod log;
 mod metadata;
+mod node_ports;
+mod override_container;
 mod patch;
 mod pod_anti_affinity;
 mod priority_class;

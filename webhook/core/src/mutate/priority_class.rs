@@ -1,7 +1,8 @@
 //! Fills in the priority class.
 //!
 //! The API server's Priority admission runs before webhooks and has filled in `priority` and `preemptionPolicy` by
-//! then. It refuses values that differ from the class's, so setting a class clears both; it computes them anew.
+//! then. It refuses values that differ from the class's, so setting a class clears both; it computes them anew. It has
+//! also named the class that is `globalDefault`, if there is one, and that can't be told from an author's word.
 
 use sallyport_policy::{Diagnostics, FieldPath, check_dns_subdomain};
 use serde_json::Value;

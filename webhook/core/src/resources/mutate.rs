@@ -92,6 +92,8 @@ pub struct MutateEntry {
     #[serde(default)]
     pub automount_service_account_token: Option<bool>,
     /// Fills in the priority class and clears `priority` and `preemptionPolicy`, which the API server computes anew.
+    /// Needs strategy Override in a cluster with a class that is `globalDefault`: the API server has named that one in
+    /// every pod that had none, and it counts as set.
     #[serde(default)]
     #[schemars(length(min = 1, max = 253))]
     pub priority_class_name: Option<String>,
@@ -188,9 +190,11 @@ pub struct Sidecar {
     /// Where a native sidecar is put among the init containers.
     #[serde(default)]
     pub position: Position,
-    /// The container (core/v1 Container). Left out where the pod has a container of that name.
+    /// The container (core/v1 Container). Left out where the pod has a container of that name, and reported where that
+    /// is another one.
     pub container: Embedded,
-    /// Volumes (core/v1 Volume) that the container mounts. A volume of the same name in the pod is used as it is.
+    /// Volumes (core/v1 Volume) that the container mounts. A volume of the same name and source in the pod is used as it
+    /// is; where the source differs, the container is left out and reported.
     #[serde(default)]
     #[schemars(length(max = 32))]
     pub volumes: Vec<Embedded>,
@@ -213,9 +217,11 @@ pub struct InitContainer {
     /// Where it is put among the init containers.
     #[serde(default)]
     pub position: Position,
-    /// The container (core/v1 Container). Left out where the pod has a container of that name.
+    /// The container (core/v1 Container). Left out where the pod has a container of that name, and reported where that
+    /// is another one.
     pub container: Embedded,
-    /// Volumes (core/v1 Volume) that the container mounts. A volume of the same name in the pod is used as it is.
+    /// Volumes (core/v1 Volume) that the container mounts. A volume of the same name and source in the pod is used as it
+    /// is; where the source differs, the container is left out and reported.
     #[serde(default)]
     #[schemars(length(max = 32))]
     pub volumes: Vec<Embedded>,
