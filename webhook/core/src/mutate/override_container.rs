@@ -11,7 +11,7 @@ pub(super) fn override_container(existing: &mut Fields, wanted: &Fields, path: &
     for (field, value) in wanted {
         if !["env", "ports", "volumeMounts"].contains(&field.as_str()) {
             if !existing.get(field).is_some_and(|own| holds(own, value)) {
-                log.set(existing, &[field], value, &path);
+                log.set(existing, &[field], value, path);
             }
             continue;
         }
