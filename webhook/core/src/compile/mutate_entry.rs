@@ -65,6 +65,14 @@ impl CompiledEntry {
                 "none of the policy's kinds holds a pod; other kinds take only metadata and patch",
             );
         }
+        let heeds = transformation.heeds();
+        if entry.containers.is_some() && !heeds.containers {
+            let whole = "has no effect: the action is about the object as a whole";
+            found.warn(path.field("containers"), whole);
+        }
+        if entry.strategy == Strategy::Override && !heeds.strategy {
+            found.warn(path.field("strategy"), "has no effect: Override does no more than Default");
+        }
         let mode = entry.mode.unwrap_or(spec.mode);
         Some(Self {
             source: Source { policy: Arc::from(policy), entry: Arc::from(entry.name.as_str()) },

@@ -6,7 +6,7 @@ use sallyport_policy::{Diagnostics, FieldPath};
 use serde_json::Value;
 
 use super::log::Log;
-use super::transformation::{Subject, Terms, Transformation, for_each_selected};
+use super::transformation::{Heeds, Subject, Terms, Transformation, for_each_selected};
 use crate::object::{holds, list_entry, name_of};
 use crate::resources::{Embedded, Strategy};
 
@@ -52,6 +52,10 @@ impl EnvFill {
 }
 
 impl Transformation for EnvFill {
+    fn heeds(&self) -> Heeds {
+        Heeds::BOTH
+    }
+
     fn apply(&self, terms: &Terms, subject: &mut Subject<'_>, log: &mut Log) {
         let Some(mut pod) = subject.pod(log) else { return };
         for_each_selected(&mut pod, terms, |container| {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::log::Log;
-use super::transformation::{Subject, Terms, Transformation, for_each_selected};
+use super::transformation::{Heeds, Subject, Terms, Transformation, for_each_selected};
 use crate::resources::{ImagePullPolicy, Strategy};
 
 /// The policy that every selected container gets.
@@ -17,6 +17,10 @@ impl PullPolicy {
 }
 
 impl Transformation for PullPolicy {
+    fn heeds(&self) -> Heeds {
+        Heeds::BOTH
+    }
+
     fn apply(&self, terms: &Terms, subject: &mut Subject<'_>, log: &mut Log) {
         let Some(mut pod) = subject.pod(log) else { return };
         for_each_selected(&mut pod, terms, |container| {

@@ -8,7 +8,7 @@ use sallyport_policy::{Diagnostics, FieldPath};
 use serde_json::{Value, json};
 
 use super::log::Log;
-use super::transformation::{Phase, Subject, Terms, Transformation};
+use super::transformation::{Heeds, Phase, Subject, Terms, Transformation};
 use crate::object::{Fields, Pod, PodBearing, get_str, is_mesh_container};
 use crate::resources::{JsonPatchOp, JsonPatchOperation};
 
@@ -156,6 +156,10 @@ impl Transformation for JsonPatch {
 
     fn applies_to_any_kind(&self) -> bool {
         true
+    }
+
+    fn heeds(&self) -> Heeds {
+        Heeds { containers: false, strategy: false }
     }
 
     fn apply(&self, _terms: &Terms, subject: &mut Subject<'_>, log: &mut Log) {

@@ -9,7 +9,7 @@ use sallyport_policy::{Diagnostics, FieldPath, Quantity};
 use serde_json::{Value, json};
 
 use super::log::{Dotted, Log};
-use super::transformation::{Subject, Terms, Transformation, for_each_selected};
+use super::transformation::{Heeds, Subject, Terms, Transformation, for_each_selected};
 use crate::object::{ContainerList, ContainerMut, ContainerPath, Fields, Pod, get, get_object};
 use crate::resources::{ContainerType, Resources, Strategy};
 
@@ -109,6 +109,10 @@ impl ResourceFill {
 }
 
 impl Transformation for ResourceFill {
+    fn heeds(&self) -> Heeds {
+        Heeds::BOTH
+    }
+
     fn apply(&self, terms: &Terms, subject: &mut Subject<'_>, log: &mut Log) {
         // Resources of ephemeral containers can't be set at all.
         let Some(mut pod) = subject.whole_pod(log) else { return };

@@ -8,7 +8,7 @@ use sallyport_policy::{Diagnostics, FieldPath};
 use serde_json::{Value, json};
 
 use super::log::Log;
-use super::transformation::{Subject, Terms, Transformation, for_each_selected};
+use super::transformation::{Heeds, Subject, Terms, Transformation, for_each_selected};
 use crate::object::{
     ContainerMut, Fields, Os, Pod, PodMut, get, get_list, get_object, get_str, name_of, named_element,
 };
@@ -168,6 +168,10 @@ fn is_sys_admin(capability: &str) -> bool {
 }
 
 impl Transformation for SecurityContextFill {
+    fn heeds(&self) -> Heeds {
+        Heeds { containers: !self.container.is_empty(), strategy: true }
+    }
+
     fn apply(&self, terms: &Terms, subject: &mut Subject<'_>, log: &mut Log) {
         let Some(mut pod) = subject.pod(log) else { return };
         if pod.is_whole() {

@@ -27,6 +27,11 @@ pub(crate) trait Transformation: Send + Sync + std::fmt::Debug {
         false
     }
 
+    /// Which of an entry's terms make a difference to it; most are about the pod as a whole.
+    fn heeds(&self) -> Heeds {
+        Heeds { containers: false, strategy: true }
+    }
+
     /// Changes the subject and logs it. Doing it twice must change nothing the second time.
     fn apply(&self, terms: &Terms, subject: &mut Subject<'_>, log: &mut Log);
 
@@ -37,6 +42,18 @@ pub(crate) trait Transformation: Send + Sync + std::fmt::Debug {
 
     /// The fields that it sets and to what: where two policies differ about one, that is a conflict.
     fn sets(&self) -> Vec<(String, Value)>;
+}
+
+/// The terms that make a difference to a transformation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heeds {
+    pub(crate) containers: bool,
+    pub(crate) strategy: bool,
+}
+
+impl Heeds {
+    /// What is done to each selected container, as the strategy says.
+    pub(crate) const BOTH: Self = Self { containers: true, strategy: true };
 }
 
 /// How an entry wants its action done.

@@ -9,7 +9,7 @@ use sallyport_policy::{Diagnostics, FieldPath};
 use serde_json::{Value, json};
 
 use super::log::Log;
-use super::transformation::{Subject, Terms, Transformation, for_each_selected};
+use super::transformation::{Heeds, Subject, Terms, Transformation, for_each_selected};
 use crate::object::{Fields, Os, get_list, get_str, list_entry, name_of, named_element};
 use crate::resources::{ContainerType, WritablePath};
 
@@ -115,6 +115,10 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 }
 
 impl Transformation for WritablePaths {
+    fn heeds(&self) -> Heeds {
+        Heeds { containers: true, strategy: false }
+    }
+
     fn apply(&self, terms: &Terms, subject: &mut Subject<'_>, log: &mut Log) {
         // Ephemeral containers can't bring volumes: they are reached on a subresource that takes nothing else.
         let Some(mut pod) = subject.whole_pod(log) else { return };
