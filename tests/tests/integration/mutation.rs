@@ -342,6 +342,108 @@ async fn a_priority_class_brings_its_own_priority() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn what_an_author_said_of_one_container_stands_beside_the_pod_s() -> Result<()> {
+    let meeting = Meeting::start(
+        "decoys",
+        "
+        - name: restricted
+          securityContext:
+            pod: {runAsNonRoot: true, runAsUser: 1000, runAsGroup: 1000, appArmorProfile: {type: RuntimeDefault}}
+        - name: profile
+          strategy: Override
+          securityContext: {pod: {seccompProfile: {type: RuntimeDefault}}}
+    ",
+    )
+    .await?;
+    let spec = json!({ "containers": [
+        { "name": "web", "image": "web:1" },
+        { "name": "decoy", "image": "decoy:1", "securityContext": { "runAsUser": 0 } },
+    ] });
+    let annotations = json!({
+        "container.apparmor.security.beta.kubernetes.io/decoy": "unconfined",
+        "seccomp.security.alpha.kubernetes.io/pod": "unconfined",
+        "container.seccomp.security.alpha.kubernetes.io/decoy": "unconfined",
+    });
+    let pod = meeting.annotated_pod(annotations, spec).await?;
+    let default = json!({ "type": "RuntimeDefault" });
+    assert_eq!(pod["spec"]["securityContext"], json!({ "runAsUser": 1000, "appArmorProfile": default }));
+    let context = |at: usize| pod["spec"]["containers"][at]["securityContext"].clone();
+    let given = json!({ "runAsNonRoot": true, "runAsGroup": 1000, "seccompProfile": default });
+    assert_eq!(context(0), given);
+    assert_eq!(context(1), json!({ "runAsUser": 0, "appArmorProfile": { "type": "Unconfined" } }));
+    Ok(())
+}
+
+#[tokio::test]
+async fn ports_and_devices_that_are_taken_keep_a_pod_valid() -> Result<()> {
+    let meeting = Meeting::start(
+        "taken",
+        "
+        - name: metrics
+          sidecar: {type: Classic, container: {name: metrics, image: \"metrics:1\", ports: [{containerPort: 9090}]}}
+        - name: shipper
+          strategy: Override
+          sidecar:
+            container: {name: shipper, image: \"shipper:1\", ports: [{name: metrics, containerPort: 9091}]}
+        - name: writable
+          writablePaths: [{path: /disk}, {path: /data, volume: disk}]
+    ",
+    )
+    .await?;
+    let pod = meeting
+        .pod(json!({
+            "hostNetwork": true,
+            "initContainers": [{
+                "name": "shipper", "image": "shipper:1", "restartPolicy": "Always",
+                "ports": [{ "name": "metrics", "containerPort": 9092 }, { "name": "other", "containerPort": 9091 }],
+            }],
+            "containers": [{
+                "name": "web", "image": "web:1", "ports": [{ "containerPort": 9090 }],
+                "volumeDevices": [{ "name": "disk", "devicePath": "/disk" }],
+            }],
+            "volumes": [{ "name": "disk", "persistentVolumeClaim": { "claimName": "disk" } }],
+        }))
+        .await?;
+    let names = |list: &Value| {
+        let names = list.as_array().into_iter().flatten().map(|it| it["name"].clone());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(names(&pod["spec"]["containers"]), ["web"]);
+    assert_eq!(names(&pod["spec"]["initContainers"][0]["ports"]), ["metrics"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn how_long_a_pod_stays_is_for_a_policy_to_say_unless_its_author_did() -> Result<()> {
+    let meeting = Meeting::start(
+        "stays",
+        "
+        - name: leaves-soon
+          scheduling:
+            tolerations:
+            - {key: node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute, tolerationSeconds: 30}
+            - {key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 30}
+    ",
+    )
+    .await?;
+    let own = json!({
+        "key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 600,
+    });
+    let containers = json!([{ "name": "web", "image": "web:1" }]);
+    let pod = meeting.pod(json!({ "containers": containers, "tolerations": [own] })).await?;
+    let tolerations = pod["spec"]["tolerations"].as_array().context("tolerations")?;
+    let seconds: BTreeMap<_, _> = tolerations
+        .iter()
+        .map(|it| (it["key"].as_str().unwrap_or_default(), it["tolerationSeconds"].clone()))
+        .collect();
+    let wanted =
+        [("node.kubernetes.io/not-ready", json!(30)), ("node.kubernetes.io/unreachable", json!(600))];
+    assert_eq!(seconds, BTreeMap::from(wanted));
+    assert_eq!(tolerations.len(), 2);
+    Ok(())
+}
+
 /// A webhook with one policy, and a namespace before it.
 struct Meeting {
     cluster: &'static ControlPlane,
@@ -366,7 +468,11 @@ impl Meeting {
     }
 
     async fn pod(&self, spec: Value) -> Result<Value> {
-        let metadata = json!({ "name": "web", "namespace": self.namespace });
+        self.annotated_pod(json!({}), spec).await
+    }
+
+    async fn annotated_pod(&self, annotations: Value, spec: Value) -> Result<Value> {
+        let metadata = json!({ "name": "web", "namespace": self.namespace, "annotations": annotations });
         let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec });
         Ok(self.cluster.objects().dry_run_create(&pod).await?)
     }
