@@ -37,6 +37,8 @@ fn metadata() -> impl Strategy<Value = Value> {
     let annotations = option::of(some_of(vec![
         ("kubernetes.io/limit-ranger", json!(ranged)),
         ("container.apparmor.security.beta.kubernetes.io/a", json!("runtime/default")),
+        ("seccomp.security.alpha.kubernetes.io/pod", json!("localhost/own.json")),
+        ("container.seccomp.security.alpha.kubernetes.io/a", json!("localhost/own.json")),
         ("note", json!("theirs")),
         ("gone", json!("1")),
     ]));
@@ -50,6 +52,7 @@ fn metadata() -> impl Strategy<Value = Value> {
     })
 }
 
+pub(crate) const NOT_READY: &str = "node.kubernetes.io/not-ready";
 const NAMES: [&str; 5] = ["a", "b", "c", "side", "istio-proxy"];
 const INIT_NAMES: [&str; 6] = ["i", "j", "native", "shipper", "istio-init", "linkerd-init"];
 
@@ -71,10 +74,18 @@ fn spec() -> impl Strategy<Value = Value> {
         ("priorityClassName", json!("batch")),
         ("priority", json!(10)),
         ("preemptionPolicy", json!("PreemptLowerPriority")),
-        ("affinity", json!({"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}})),
+        (
+            "affinity",
+            json!({"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}, "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchFields": [
+                {"key": "metadata.name", "operator": "In", "values": ["node-1"]}]}]}}}),
+        ),
         (
             "tolerations",
-            json!([{"key": "web", "operator": "Exists", "effect": "NoSchedule", "tolerationSeconds": 9}]),
+            json!([
+                {"key": "web", "operator": "Exists", "effect": "NoSchedule", "tolerationSeconds": 9},
+                {"key": NOT_READY, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300},
+            ]),
         ),
         (
             "topologySpreadConstraints",
@@ -133,6 +144,7 @@ fn volumes() -> Value {
         {"name": "config", "configMap": {"name": "config"}},
         {"name": "writable-run", "emptyDir": {"medium": "Memory"}},
         {"name": "taken", "secret": {"secretName": "taken"}},
+        {"name": "disk", "persistentVolumeClaim": {"claimName": "disk"}},
         {"name": "kube-api-access-x7f2p", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}},
     ])
 }
@@ -200,6 +212,7 @@ fn container(name: &'static str, main: bool) -> impl Strategy<Value = Value> {
         ("livenessProbe", json!({"exec": {"command": ["true"]}, "periodSeconds": 10})),
         ("restartPolicy", json!("Always")),
         ("ports", json!([{"name": "http", "containerPort": 8080}])),
+        ("volumeDevices", json!([{"name": "disk", "devicePath": "/tmp"}])),
     ]);
     let some = |list: Vec<Value>| {
         let most = list.len();

@@ -7,6 +7,7 @@ use proptest::sample::select;
 use sallyport_admission::PolicySet;
 use serde_json::{Value, json};
 
+use crate::pods::NOT_READY;
 use crate::reading;
 
 /// Actions that can fill in what is not set.
@@ -38,6 +39,16 @@ pub(crate) fn actions() -> Vec<Value> {
             "volumes": [{"name": "own", "emptyDir": {}}]
         }}),
         json!({"sidecar": {"type": "Classic", "container": {"name": "side", "image": "registry.example.com/side:2"}}}),
+        json!({"sidecar": {"type": "Classic", "container": {"name": "metrics", "image": "registry.example.com/metrics:2", "ports": [{"name": "metrics", "containerPort": 8080, "hostPort": 8080}]}}}),
+        json!({"sidecar": {
+            "position": "First",
+            "container": {"name": "i", "image": "registry.example.com/i:2", "ports": [{"name": "http", "containerPort": 8081}], "volumeMounts": [{"name": "config", "mountPath": "/tmp"}]},
+            "volumes": [{"name": "config", "configMap": {"name": "config"}}]
+        }}),
+        json!({"sidecar": {
+            "container": {"name": "keys", "image": "registry.example.com/keys:2", "volumeMounts": [{"name": "taken", "mountPath": "/keys"}]},
+            "volumes": [{"name": "taken", "secret": {"secretName": "ours"}}]
+        }}),
         json!({"initContainer": {"position": {"before": "j"}, "container": {"name": "prepare", "image": "registry.example.com/prepare:1"}}}),
         json!({"initContainer": {"position": {"after": "shipper"}, "container": {"name": "i", "image": "registry.example.com/i:2"}}}),
         json!({"resources": {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "2Gi"}}}),
@@ -45,6 +56,9 @@ pub(crate) fn actions() -> Vec<Value> {
         json!({"resources": {"limits": {"cpu": "200m"}}}),
         json!({"resources": {"requests": {"hugepages-2Mi": "32Mi"}, "limits": {"hugepages-2Mi": "32Mi"}}}),
         json!({"probes": {"liveness": {"httpGet": {"path": "/health", "port": 8080}}, "readiness": {"tcpSocket": {"port": 8080}}}}),
+        json!({"scheduling": {"nodeSelector": {"workload": "db"}, "tolerations": [{"key": NOT_READY, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 30}],
+            "affinity": {"nodeAffinity": {}}}}),
+        json!({"writablePaths": [{"path": "/disk", "volume": "disk"}]}),
         json!({"scheduling": {"nodeSelector": {"workload": "web", "rack": "a"}, "tolerations": [{"key": "web", "operator": "Exists", "effect": "NoSchedule"}],
             "affinity": {"podAntiAffinity": {}}}}),
         json!({"podAntiAffinity": {"type": "Preferred", "topologyKey": "kubernetes.io/hostname", "labelsFromPod": ["app"]}}),

@@ -34,14 +34,20 @@ pub(crate) fn problems(pod: &Value) -> BTreeSet<String> {
             aggregate(name, container, spec, &mut found);
             names(list(&container["env"]), "name", &format!("variable of {name}"), &mut found);
             names(list(&container["volumeMounts"]), "mountPath", &format!("mount of {name}"), &mut found);
+            let devices = list(&container["volumeDevices"]);
             for mount in list(&container["volumeMounts"]) {
                 let volume = mount["name"].as_str().unwrap_or_default();
+                if devices.iter().any(|it| it["name"] == volume || it["devicePath"] == mount["mountPath"]) {
+                    found.insert(format!("{name} has {volume} as a device and mounted, or at one path"));
+                }
                 if !volumes.contains(volume) {
                     found.insert(format!("{name} mounts {volume}, which is missing"));
                 }
             }
         }
     }
+    node_ports(spec, &mut found);
+    seccomp(pod, &mut found);
     let sum: i128 = ["initContainers", "containers"]
         .iter()
         .flat_map(|field| list(&spec[*field]).iter().map(move |container| (*field, container)))
@@ -53,6 +59,41 @@ pub(crate) fn problems(pod: &Value) -> BTreeSet<String> {
         found.insert("the containers request more than the pod".to_owned());
     }
     found
+}
+
+/// No two containers share a port of the node; with hostNetwork every port is one.
+fn node_ports(spec: &Value, found: &mut BTreeSet<String>) {
+    let mut taken = HashSet::new();
+    for port in list(&spec["containers"]).iter().flat_map(|container| list(&container["ports"])) {
+        let on_host = spec["hostNetwork"] == true;
+        let number = port["hostPort"].as_i64().or_else(|| port["containerPort"].as_i64().filter(|_| on_host));
+        let protocol = port["protocol"].as_str().unwrap_or("TCP");
+        if let Some(number) = number
+            && !taken.insert((number, protocol, port["hostIP"].as_str()))
+        {
+            found.insert(format!("two containers take port {number} of the node"));
+        }
+    }
+}
+
+/// A field says the same as its annotation, of the one value that the pods here have.
+fn seccomp(pod: &Value, found: &mut BTreeSet<String>) {
+    let said = |key: &str| pod["metadata"]["annotations"][key] == "localhost/own.json";
+    let meets = |context: &Value| {
+        let profile = &context["seccompProfile"];
+        profile.is_null() || profile["localhostProfile"] == "own.json"
+    };
+    if said("seccomp.security.alpha.kubernetes.io/pod") && !meets(&pod["spec"]["securityContext"]) {
+        found.insert("the pod's seccompProfile is not its annotation's".to_owned());
+    }
+    for container in list(&pod["spec"]["containers"]) {
+        let name = container["name"].as_str().unwrap_or_default();
+        if said(&format!("container.seccomp.security.alpha.kubernetes.io/{name}"))
+            && !meets(&container["securityContext"])
+        {
+            found.insert(format!("{name}'s seccompProfile is not its annotation's"));
+        }
+    }
 }
 
 fn list(value: &Value) -> &[Value] {
