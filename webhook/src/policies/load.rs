@@ -162,6 +162,8 @@ fn unknown(version: &str, kind: &str) -> Diagnostic {
     let kinds = "WorkloadPolicy, PolicyException or TrafficPolicy";
     if kind.is_empty() {
         Diagnostic::error(FieldPath::of("kind"), format!("no kind; expected {kinds}"))
+    } else if ["WorkloadPolicy", "PolicyException", "TrafficPolicy"].contains(&kind) {
+        Diagnostic::error(FieldPath::of("apiVersion"), format!("found {version}; expected {API_VERSION}"))
     } else if version.starts_with(GROUP) {
         let message = format!("found {version} {kind}; expected {API_VERSION} {kinds}");
         Diagnostic::error(FieldPath::of("kind"), message)

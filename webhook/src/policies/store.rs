@@ -1,7 +1,9 @@
 //! The policies in force: an immutable set behind an atomic pointer, made anew when a file changes.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -12,13 +14,15 @@ use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 
 use super::load::{Loaded, load};
-use crate::source::{Located, read};
+use crate::source::{Document, Located, ReadError, read};
 
 /// Policies from folders, followed as they change. What is wrong never replaces what was right.
 #[derive(Debug)]
 pub struct Store {
     inputs: Vec<PathBuf>,
     current: ArcSwap<Loaded>,
+    /// Of what was read last, right or wrong: files that say what they said are not told of again.
+    fingerprint: AtomicU64,
     metrics: StoreMetrics,
 }
 
@@ -56,13 +60,15 @@ impl Store {
     /// Everything that is wrong with them.
     pub fn open(inputs: Vec<PathBuf>) -> Result<Self, StoreError> {
         let (documents, errors) = read(&inputs);
+        let fingerprint = fingerprint(&documents, &errors);
         let loaded = load(documents, &errors);
         if loaded.has_errors() {
             return Err(StoreError::Wrong(loaded.findings));
         }
         let metrics = StoreMetrics::default();
         metrics.show(&loaded);
-        Ok(Self { inputs, current: ArcSwap::from_pointee(loaded), metrics })
+        let fingerprint = AtomicU64::new(fingerprint);
+        Ok(Self { inputs, current: ArcSwap::from_pointee(loaded), fingerprint, metrics })
     }
 
     /// The policies in force.
@@ -71,19 +77,24 @@ impl Store {
         self.current.load_full()
     }
 
-    /// Loads the policies anew; the set in force stays where anything is wrong. Gives all findings.
-    pub fn reload(&self) -> Result<Arc<Loaded>, Vec<Located>> {
+    /// Loads the policies anew, if the files say anything new; the set in force stays where anything is wrong, and all
+    /// findings are given.
+    fn reload(&self) -> Option<Result<Arc<Loaded>, Vec<Located>>> {
         let (documents, errors) = read(&self.inputs);
+        let fingerprint = fingerprint(&documents, &errors);
+        if self.fingerprint.swap(fingerprint, Ordering::Relaxed) == fingerprint {
+            return None;
+        }
         let loaded = load(documents, &errors);
         if loaded.has_errors() {
             self.metrics.refused.inc();
             self.metrics.in_force.set(0);
-            return Err(loaded.findings);
+            return Some(Err(loaded.findings));
         }
         self.metrics.reloads.inc();
         self.metrics.show(&loaded);
         self.current.store(Arc::new(loaded));
-        Ok(self.current())
+        Some(Ok(self.current()))
     }
 
     /// Adds the store's metrics to a registry.
@@ -144,8 +155,9 @@ impl Store {
 
     fn reload_and_tell(&self) {
         match self.reload() {
-            Ok(loaded) => tracing::info!(policies = loaded.set.policies().len(), "policies are in force"),
-            Err(findings) => {
+            None => {}
+            Some(Ok(loaded)) => tracing::info!(policies = loaded.set.policies().len(), "policies are in force"),
+            Some(Err(findings)) => {
                 for located in findings {
                     tracing::error!(finding = %located, "policies are wrong");
                 }
@@ -156,6 +168,18 @@ impl Store {
             }
         }
     }
+}
+
+/// What the files say, in a number.
+fn fingerprint(documents: &[Document], errors: &[ReadError]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for document in documents {
+        (document.origin.name(), document.index, document.value.to_string()).hash(&mut hasher);
+    }
+    for error in errors {
+        error.to_string().hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 fn parent(path: &Path) -> &Path {

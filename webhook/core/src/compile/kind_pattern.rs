@@ -28,6 +28,41 @@ const OUT_OF_REACH: [(&str, &str); 7] = [
     ("ValidatingWebhookConfiguration", "admissionregistration.k8s.io"),
 ];
 
+/// Kinds that policies are often about, by which a plural is known for one.
+const KNOWN: [&str; 22] = [
+    "ConfigMap",
+    "CronJob",
+    "DaemonSet",
+    "Deployment",
+    "HorizontalPodAutoscaler",
+    "Ingress",
+    "Job",
+    "Namespace",
+    "NetworkPolicy",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "Pod",
+    "PodDisruptionBudget",
+    "PodTemplate",
+    "ReplicaSet",
+    "ReplicationController",
+    "Role",
+    "RoleBinding",
+    "Secret",
+    "Service",
+    "ServiceAccount",
+    "StatefulSet",
+];
+
+/// The kind as people write it who think of the resource: `Pods`, `Ingresses`, `NetworkPolicies`.
+fn plural(kind: &str) -> String {
+    match kind.strip_suffix('y') {
+        Some(stem) => format!("{stem}ies"),
+        None if kind.ends_with('s') => format!("{kind}es"),
+        None => format!("{kind}s"),
+    }
+}
+
 impl KindPattern {
     pub(crate) fn compile(text: &str, path: FieldPath, found: &mut Diagnostics) -> Self {
         let (kind, group) = text.split_once('.').map_or((text, None), |(kind, group)| (kind, Some(group)));
@@ -41,6 +76,8 @@ impl KindPattern {
                 path,
                 format!("`{text}` is not a kind; expected Pod, Certificate.cert-manager.io or *"),
             );
+        } else if let Some(kind) = KNOWN.iter().find(|known| group.is_none() && kind == plural(known)) {
+            found.error(path, format!("`{text}` is a resource; its kind is {kind}"));
         } else if let Some((kind, _)) =
             OUT_OF_REACH.iter().find(|(k, g)| *k == kind && group.is_none_or(|group| group == *g))
         {

@@ -3,7 +3,6 @@
 use sallyport_policy::{Diagnostics, FieldPath, check_label_key};
 
 use super::Conditions;
-use super::conditions::expression;
 use crate::cel::Expression;
 use crate::resources::ValidateEntry;
 
@@ -33,7 +32,9 @@ pub(super) fn check(entry: &ValidateEntry, path: &FieldPath, found: &mut Diagnos
     }
     if let Some(rule) = &entry.cel {
         let at = path.field("cel");
-        expression(&rule.expression, &at.field("expression"), found);
+        if let Err(error) = Expression::compile(&rule.expression) {
+            found.error(at.field("expression"), error.to_string());
+        }
         if let Some(message) = &rule.message_expression
             && let Err(error) = Expression::compile_message(message)
         {
