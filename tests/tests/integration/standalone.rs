@@ -54,8 +54,8 @@ impl Running {
         let webhook = Webhook::start(program(), &[policies.path().to_owned()]).await?;
         let namespace = cluster.namespace(&[(&registration::label(name), "")]).await?;
         registration::mutating(cluster, name, &webhook, &namespace).await?;
-        // It reads them a second time once it watches them.
-        webhook.log().says("policies are in force").await?;
+        // A file that is put there before it is watched would not be noticed.
+        webhook.log().says("following the policies' files").await?;
         Ok(Self { cluster, webhook, namespace, policies })
     }
 
@@ -105,9 +105,14 @@ async fn a_changed_policy_takes_effect_and_a_broken_one_does_not() -> Result<()>
     put(folder, "team.yaml", &policy("fourth"))?;
     running.until_team_is("fourth").await?;
     assert_eq!(running.webhook.metric("sallyport_policies_current", &[]).await?, 1.0);
+    // What says nothing new is not told of, least of all a log that is written there.
+    let reloads = running.webhook.metric("sallyport_policy_reloads_total", &[]).await?;
+    put(folder, "notes.txt", "nothing for a policy")?;
     // One more file is followed as well.
     put(folder, "more.yaml", &policy("fifth").replace("name: team", "name: a-more"))?;
-    running.until_team_is("fifth").await
+    running.until_team_is("fifth").await?;
+    assert_eq!(running.webhook.metric("sallyport_policy_reloads_total", &[]).await?, reloads + 1.0);
+    Ok(())
 }
 
 #[tokio::test]

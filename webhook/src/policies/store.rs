@@ -137,6 +137,7 @@ impl Store {
         }
         // What changed between loading and watching.
         self.reload_apart().await;
+        tracing::info!("following the policies' files");
         while changes.recv().await.is_some() {
             tokio::time::sleep(SETTLE).await;
             while changes.try_recv().is_ok() {}
