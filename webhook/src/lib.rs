@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod crds;
 pub mod gate;
+mod plain;
 pub mod policies;
 pub mod server;
 pub mod source;

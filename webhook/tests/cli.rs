@@ -387,6 +387,58 @@ fn colours_are_for_those_who_want_them() {
 }
 
 #[test]
+fn nothing_that_a_file_holds_steers_the_terminal_or_fakes_a_line() {
+    // As a file would write it: all of these are escapes of JSON, and stand for the characters.
+    const ODD: &str = r"a\n✓ Pod b\r\u001b]0;x\u0007\u009b2J\u007f\u2028\u061c\u200f\u202e\u2066z";
+    let odd = |text: &str| text.replace("ODD", ODD);
+    let desk = Desk::new();
+    let object = r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "ODD", "namespace": "shop",
+        "labels": {"ODD": "ODD"}}, "spec": {"automountServiceAccountToken": "ODD", "priorityClassName": "ODD",
+        "containers": [{"name": "ODD", "image": "ODD", "securityContext": {"runAsUser": 0}}]}}"#;
+    let policy = r#"{"apiVersion": "sallyport.dev/v1alpha1", "kind": "WorkloadPolicy", "metadata": {"name": "p"},
+        "spec": {"match": {"kinds": ["Pod"]}, "mutate": [
+            {"name": "ODD", "securityContext": {"pod": {"runAsNonRoot": true}}},
+            {"name": "labels", "strategy": "Override", "metadata": {"labels": {"ODD": "b"}}},
+            {"name": "token", "strategy": "Override", "priorityClassName": "c"}]}}"#;
+    let wrong = r#"{"apiVersion": "sallyport.dev/v1alpha1", "kind": "WorkloadPolicy", "metadata": {"name": "ODD"},
+        "spec": {"ODD": 1, "mutat": ["ODD"], "match": {"kinds": ["ODD"]}}}"#;
+    for (file, text) in [("odd.json", object), ("policy.json", policy), ("wrong.json", wrong)] {
+        fs::write(desk.path(file), odd(text)).unwrap();
+    }
+    let name: String = serde_json::from_str(&format!("\"{ODD}\"")).unwrap();
+    let marks: Vec<char> = name.chars().filter(|c| !c.is_ascii() && *c != '✓').collect();
+    let steers = |c: char| (c.is_control() && c != '\n') || marks.contains(&c);
+    for (arguments, told) in [
+        ("admit -p policies odd.json", true),
+        ("admit -p failing.yaml odd.json", true),
+        ("admit -p policy.json odd.json", false),
+        ("explain -p policies odd.json", true),
+        ("explain -p policy.json odd.json", false),
+        ("explain -p failing.yaml odd.json", true),
+        ("check wrong.json", true),
+        ("admit -p wrong.json odd.json", true),
+    ] {
+        let output = desk.run(arguments, "");
+        let text = format!(
+            "{}{}",
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap()
+        );
+        assert!(!text.contains(steers), "{arguments}\n{text:?}");
+        assert!(!text.contains("\n✓ Pod b"), "{arguments}\n{text}");
+        assert!(!told || text.contains(r"a\n✓ Pod b\r\u{1b}]0;x\u{7}\u{9b}2J"), "{arguments}\n{text}");
+    }
+    for (arguments, pointer) in
+        [("admit -o json -p policies odd.json", "/object/name"), ("check -o json wrong.json", "/path")]
+    {
+        let text = String::from_utf8(desk.run(arguments, "").stdout).unwrap();
+        assert!(!text.contains(steers), "{arguments}\n{text:?}");
+        let first: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+        assert!(first.pointer(pointer).unwrap().as_str().unwrap().contains(&name), "{text}");
+    }
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let desk = Desk::new();
     fs::write(desk.path("many.yaml"), format!("{DEPLOYMENT}---\n").repeat(500)).unwrap();

@@ -11,6 +11,7 @@ use super::crds::yaml;
 use super::offline::{Bench, Judged};
 use super::paint::{ADDED, DOUBT, ERROR, FAINT, REMOVED, SOURCE, STRONG};
 use super::{Ending, ObjectArgs, Output};
+use crate::plain::{visible, visible_json, visible_lines};
 
 #[derive(Args)]
 pub(super) struct AdmitArgs {
@@ -28,7 +29,7 @@ pub(super) fn run(args: &AdmitArgs) -> anyhow::Result<Ending> {
     for judged in bench.judge() {
         tally.count(&judged);
         match args.output {
-            Output::Json => writeln!(out, "{}", line(&judged))?,
+            Output::Json => writeln!(out, "{}", visible_json(&line(&judged).to_string()))?,
             Output::Text => show(&mut out, &judged)?,
         }
     }
@@ -89,7 +90,7 @@ fn show(out: &mut impl Write, judged: &Judged<'_>) -> anyhow::Result<()> {
     }
     let mut by_entry: Vec<(String, Mode, usize)> = Vec::new();
     for change in changes {
-        let source = change.source.to_string();
+        let source = visible(&change.source.to_string()).into_owned();
         match by_entry.iter_mut().find(|(name, mode, _)| *name == source && *mode == change.mode) {
             Some((_, _, count)) => *count += 1,
             None => by_entry.push((source, change.mode, 1)),
@@ -123,7 +124,9 @@ pub(super) fn finding(
     writeln!(
         out,
         "  {SOURCE}{}{SOURCE:#} {style}{word}{style:#} {STRONG}{}{STRONG:#}{colon}{}",
-        finding.source, finding.path, finding.message
+        visible(&finding.source.to_string()),
+        visible(&finding.path),
+        visible(&finding.message),
     )
 }
 
@@ -135,7 +138,7 @@ fn diff(out: &mut impl Write, before: &str, after: &str) -> io::Result<()> {
             writeln!(out, "    {FAINT}⋮{FAINT:#}")?;
         }
         for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
-            let text = change.value().trim_end_matches('\n');
+            let text = visible_lines(change.value().trim_end_matches('\n'));
             match change.tag() {
                 ChangeTag::Equal => writeln!(out, "    {FAINT}  {text}{FAINT:#}")?,
                 ChangeTag::Insert => writeln!(out, "    {ADDED}+ {text}{ADDED:#}")?,

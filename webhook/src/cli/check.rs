@@ -10,6 +10,7 @@ use super::{Ending, Output, named, paint};
 use sallyport_admission::Policy;
 use sallyport_policy::API_VERSION;
 
+use crate::plain::visible_json;
 use crate::policies::{Loaded, load};
 use crate::source::{Colour, Reporter, read};
 
@@ -31,7 +32,7 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Ending> {
         Output::Json => {
             let mut out = io::stdout().lock();
             for located in &loaded.findings {
-                writeln!(out, "{}", located.to_json())?;
+                writeln!(out, "{}", visible_json(&located.to_json().to_string()))?;
             }
         }
         Output::Text => {

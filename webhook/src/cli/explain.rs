@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::offline::Bench;
 use super::paint::{ADDED, DOUBT, ERROR, FAINT, REMOVED, SOURCE, STRONG};
 use super::{Ending, ObjectArgs};
+use crate::plain::visible;
 use crate::policies::Loaded;
 
 #[derive(Args)]
@@ -30,7 +31,7 @@ pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<Ending> {
             continue;
         }
         let at = judged.document.locate(&FieldPath::of("kind"));
-        let place = format!("{}:{}", judged.document.origin.name(), at.line);
+        let place = format!("{}:{}", visible(judged.document.origin.name()), at.line);
         writeln!(out, "\n{STRONG}{}{STRONG:#}  {FAINT}{place}{FAINT:#}", judged.title())?;
         for change in &decision.changes {
             let (sign, style) = match (&change.before, &change.after) {
@@ -45,25 +46,33 @@ pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<Ending> {
                 Mode::Warn => " (only told: mode Warn)",
                 Mode::Audit => " (only recorded: mode Audit)",
             };
-            writeln!(out, "  {style}{sign} {}{style:#} = {before}{after}{mode}", change.path)?;
+            writeln!(out, "  {style}{sign} {}{style:#} = {before}{after}{mode}", visible(&change.path))?;
             writeln!(
                 out,
                 "      {SOURCE}{}{SOURCE:#} {FAINT}{}{FAINT:#}",
-                change.source,
+                visible(&change.source.to_string()),
                 line(&bench.loaded, &change.source)
             )?;
         }
         for violation in &decision.violations {
-            let path = subject(&violation.path);
-            writeln!(out, "  {ERROR}✗ {path}{ERROR:#} {}", violation.message)?;
+            let path = visible(subject(&violation.path));
+            writeln!(out, "  {ERROR}✗ {path}{ERROR:#} {}", visible(&violation.message))?;
             let at = line(&bench.loaded, &violation.source);
-            writeln!(out, "      {SOURCE}{}{SOURCE:#} {FAINT}{at}{FAINT:#}", violation.source)?;
+            writeln!(
+                out,
+                "      {SOURCE}{}{SOURCE:#} {FAINT}{at}{FAINT:#}",
+                visible(&violation.source.to_string())
+            )?;
         }
         for skip in &decision.skipped {
-            let path = subject(&skip.path);
-            writeln!(out, "  {DOUBT}· {path}{DOUBT:#} left alone: {}", skip.message)?;
+            let path = visible(subject(&skip.path));
+            writeln!(out, "  {DOUBT}· {path}{DOUBT:#} left alone: {}", visible(&skip.message))?;
             let at = line(&bench.loaded, &skip.source);
-            writeln!(out, "      {SOURCE}{}{SOURCE:#} {FAINT}{at}{FAINT:#}", skip.source)?;
+            writeln!(
+                out,
+                "      {SOURCE}{}{SOURCE:#} {FAINT}{at}{FAINT:#}",
+                visible(&skip.source.to_string())
+            )?;
         }
     }
     out.flush()?;
@@ -84,10 +93,10 @@ fn line(loaded: &Loaded, source: &Source) -> String {
         let path = FieldPath::of("spec").field(list).named(source.entry.to_string());
         found.then(|| document.locate(&path))
     });
-    at.map(|at| format!("{}:{}", document.origin.name(), at.line)).unwrap_or_default()
+    at.map(|at| format!("{}:{}", visible(document.origin.name()), at.line)).unwrap_or_default()
 }
 
-/// A value in one line, cut where it is long.
+/// A value in one line, cut where it is long, with nothing in it that steers a terminal.
 fn brief(value: &Value) -> String {
     const MOST: usize = 120;
     let text = match value {
@@ -95,7 +104,8 @@ fn brief(value: &Value) -> String {
         other => other.to_string(),
     };
     if text.chars().count() <= MOST {
-        return text;
+        return visible(&text).into_owned();
     }
-    text.chars().take(MOST).chain(['…']).collect()
+    let text: String = text.chars().take(MOST).chain(['…']).collect();
+    visible(&text).into_owned()
 }

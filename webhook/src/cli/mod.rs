@@ -13,6 +13,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::plain::visible_lines;
+
 /// What a command ends with, as the exit code says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
@@ -119,7 +121,7 @@ pub fn run() -> ExitCode {
         // The reader went away, as in `sallyport admit … | head`: that is no failure.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            anstream::eprintln!("{}error:{:#} {}", paint::ERROR, paint::ERROR, told(&error));
+            anstream::eprintln!("{}error:{:#} {}", paint::ERROR, paint::ERROR, visible_lines(&told(&error)));
             Ending::BadInput.into()
         }
     }

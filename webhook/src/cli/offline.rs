@@ -16,6 +16,7 @@ use sallyport_policy::GROUP;
 use serde_json::Value;
 
 use super::{ObjectArgs, check, is_stdin, named};
+use crate::plain::visible;
 use crate::policies::{Loaded, load};
 use crate::source::{Colour, Document, Reporter, read};
 
@@ -198,6 +199,7 @@ impl Judged<'_> {
         let namespace = document.namespace();
         let separator = if namespace.is_empty() { "" } else { "/" };
         let written = format!("{} {namespace}{separator}{}", document.kind(), document.name());
-        if self.is_made { format!("Pod of {written}") } else { written }
+        let written = visible(&written);
+        if self.is_made { format!("Pod of {written}") } else { written.into_owned() }
     }
 }

@@ -1,12 +1,15 @@
 //! `sallyport serve`: the admission webhook.
 
+use std::any::Any;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
+use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 use super::{Ending, check, is_stdin};
@@ -14,6 +17,9 @@ use crate::gate::PolicyGate;
 use crate::policies::{Store, StoreError};
 use crate::server::{Config, Identity, Server, terminated};
 use crate::source::{Colour, Reporter};
+
+/// How long work that nobody waits for may go on once the server has ended.
+const GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Args)]
 pub(super) struct ServeArgs {
@@ -85,7 +91,28 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Ending> {
         Err(error) => return Err(error.into()),
     };
     check::tell(&store.current(), true)?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(args, store))
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a panic, which is a bug: {}", reason(panic.payload()));
+    }));
+    to_the_end(tokio::runtime::Builder::new_multi_thread().enable_all().build()?, serve(args, store))
+}
+
+/// What is told of a panic. A text that was made for it may quote what was being decided about, as the standard
+/// library does where a text is cut within a character; one that stands in the program does not.
+fn reason(payload: &(dyn Any + Send)) -> &'static str {
+    payload
+        .downcast_ref::<&'static str>()
+        .copied()
+        .unwrap_or("its message is not told: it may hold parts of an object")
+}
+
+/// Runs the future, and then waits no longer than [`GRACE`] for threads that still compute: nobody waits for what
+/// they do, and the runtime would wait for ever.
+fn to_the_end<F: Future>(runtime: Runtime, future: F) -> F::Output {
+    let ended = runtime.block_on(future);
+    runtime.shutdown_timeout(GRACE);
+    ended
 }
 
 fn start_log(format: LogFormat) {
@@ -93,7 +120,7 @@ fn start_log(format: LogFormat) {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     match format {
         LogFormat::Text => log.with_ansi(Colour::for_stream(&io::stderr()) == Colour::On).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
+        LogFormat::Json => log.json().flatten_event(true).with_span_list(false).init(),
     }
 }
 
@@ -104,7 +131,7 @@ async fn serve(args: ServeArgs, store: Arc<Store>) -> anyhow::Result<Ending> {
     };
     let mut config = Config { admission: args.listen, operations: args.operations, ..Config::new(identity) };
     // No load balancer has to be told first.
-    config.limits.shutdown_delay = std::time::Duration::ZERO;
+    config.limits.shutdown_delay = Duration::ZERO;
     let gate = Arc::new(PolicyGate::new(Arc::clone(&store)));
     let mut server = Server::bind(config, gate).await?;
     store.register(server.registry_mut());
@@ -130,4 +157,41 @@ async fn serve(args: ServeArgs, store: Arc<Store>) -> anyhow::Result<Ending> {
     }
     tracing::info!("stopped");
     Ok(Ending::Passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_that_still_computes_does_not_keep_the_program() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        // Ends with the test, and not before.
+        let (_held, never) = mpsc::channel::<()>();
+        let (begin, begun) = mpsc::channel();
+        let ended = to_the_end(runtime, async move {
+            tokio::task::spawn_blocking(move || {
+                begin.send(()).unwrap();
+                never.recv()
+            });
+            begun.recv().unwrap();
+            "ended"
+        });
+        assert_eq!(ended, "ended");
+    }
+
+    #[test]
+    fn a_panic_tells_no_part_of_an_object() {
+        let card = String::from("é4111 1111 1111 1111");
+        let caught = std::panic::catch_unwind(|| card[1..].len()).unwrap_err();
+        assert!(
+            caught.downcast_ref::<String>().is_some_and(|text| text.contains("4111")),
+            "what would be told"
+        );
+        assert!(!reason(&*caught).contains("4111"));
+        let caught = std::panic::catch_unwind(|| panic!("as the program says")).unwrap_err();
+        assert_eq!(reason(&*caught), "as the program says");
+    }
 }

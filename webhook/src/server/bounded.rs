@@ -1,29 +1,11 @@
-//! Text of bounded size, for places that the API server, a terminal or the audit log limits.
+//! Lists of bounded size, for places that the API server or the audit log limits.
 
 use std::borrow::Cow;
 
+use crate::plain::cut;
+
 /// Room for `… and 18446744073709551615 more`, and a little.
 const TAIL_BYTES: usize = 40;
-
-/// The text with every control character (Unicode Cc: line breaks, escapes) made a space. The API server drops a
-/// warning that holds one (RFC 7234 section 5.5: warn-text is a quoted-string).
-pub(crate) fn plain(text: &str) -> Cow<'_, str> {
-    if text.contains(char::is_control) {
-        Cow::Owned(text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
-    } else {
-        Cow::Borrowed(text)
-    }
-}
-
-/// The text when it has at most `bytes` bytes, else its beginning up to a character boundary and `…`, together at
-/// most `bytes` (which is at least 3).
-pub(crate) fn cut(text: Cow<'_, str>, bytes: usize) -> Cow<'_, str> {
-    if text.len() <= bytes {
-        return text;
-    }
-    let end = text.floor_char_boundary(bytes.saturating_sub('…'.len_utf8()));
-    Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default()))
-}
 
 /// The items joined, in at most `bytes` bytes: the first ones, then `… and N more`. At least one item is shown, cut
 /// when it is too long alone. Items that are not shown are counted, never formatted.
@@ -63,21 +45,6 @@ fn tail(separator: &str, count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn control_characters_become_spaces() {
-        assert_eq!(plain("a\r\nb\u{1b}[31m\u{85}c"), "a  b [31m c");
-        assert!(matches!(plain("as it is: é"), Cow::Borrowed(_)));
-    }
-
-    #[test]
-    fn a_cut_never_splits_a_character() {
-        for bytes in 3..40 {
-            let text = cut(Cow::Borrowed("größer als ein Byte: 🦀🦀🦀🦀🦀"), bytes);
-            assert!(text.len() <= bytes, "{text} has more than {bytes} bytes");
-            assert!(text.ends_with('…') || text.ends_with('🦀'));
-        }
-    }
 
     #[test]
     fn a_list_counts_what_it_leaves_out() {

@@ -19,11 +19,17 @@ use super::metrics::{Metrics, Verdict};
 use super::review::{self, Malformed};
 use super::routes::Endpoint;
 use super::serve::Limits;
+use super::weight::{CONTAINERS_MAX, has_too_many_containers, weigh};
 use super::{Gate, response};
+use crate::plain::visible_within;
 
 /// Bodies up to this size are decided on the thread that read them. To move work elsewhere costs some 10 µs, a
 /// review of this size some 500 µs: longer than that, other calls on the thread should not wait.
 const INLINE_BYTES: usize = 64 * 1024;
+/// What decisions on such a thread may take of memory that nobody counts: each thread decides about one at a time.
+const INLINE_WEIGHT: usize = 4 << 20;
+/// The bytes of a field of the log. A namespace's name has 63, an object's 253.
+const FIELD_BYTES: usize = 256;
 
 /// What every call shares.
 pub(crate) struct Admission {
@@ -32,18 +38,23 @@ pub(crate) struct Admission {
     pub(crate) limits: Limits,
     /// Bytes of bodies that may still be held.
     memory: Arc<Semaphore>,
+    /// Bytes that large bodies may still become.
+    decisions: Arc<Semaphore>,
     /// Threads that may still be busy with large bodies.
     threads: Arc<Semaphore>,
 }
 
 impl Admission {
-    pub(crate) fn new(gate: Arc<dyn Gate>, metrics: Metrics, limits: Limits) -> Self {
+    pub(crate) fn new(gate: Arc<dyn Gate>, metrics: Metrics, mut limits: Limits) -> Self {
+        // What is acquired at a time is a u32.
+        limits.decisions_bytes = limits.decisions_bytes.min(u32::MAX as usize).min(Semaphore::MAX_PERMITS);
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             gate,
             metrics,
             limits,
             memory: Arc::new(Semaphore::new(limits.bodies_bytes.min(Semaphore::MAX_PERMITS))),
+            decisions: Arc::new(Semaphore::new(limits.decisions_bytes)),
             threads: Arc::new(Semaphore::new(threads)),
         }
     }
@@ -58,6 +69,10 @@ enum Failure {
     ContentEncoding,
     #[error("the body has more than {limit} bytes; expected at most that many")]
     TooLarge { limit: usize },
+    #[error("the body would take {weight} bytes of memory to decide about; expected at most {limit}")]
+    TooHeavy { weight: usize, limit: usize },
+    #[error("the object has more than {CONTAINERS_MAX} containers; expected at most that many")]
+    TooManyContainers,
     #[error("the body did not arrive in time; expected it within {} ms", .0.as_millis())]
     SlowBody(Duration),
     #[error("the body ended before its announced end; expected all of it")]
@@ -86,6 +101,8 @@ impl Failure {
             Self::ContentType => Class::Malformed(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-type"),
             Self::ContentEncoding => Class::Malformed(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-encoding"),
             Self::TooLarge { .. } => Class::Malformed(StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
+            Self::TooHeavy { .. } => Class::Malformed(StatusCode::PAYLOAD_TOO_LARGE, "too-heavy"),
+            Self::TooManyContainers => Class::Malformed(StatusCode::PAYLOAD_TOO_LARGE, "too-many-containers"),
             Self::SlowBody(_) => Class::Malformed(StatusCode::REQUEST_TIMEOUT, "slow-body"),
             Self::BrokenBody => Class::Malformed(StatusCode::BAD_REQUEST, "broken-body"),
             Self::Malformed(malformed) => Class::Malformed(StatusCode::BAD_REQUEST, malformed.fault.reason()),
@@ -96,9 +113,9 @@ impl Failure {
     }
 }
 
-/// Answers one request to `endpoint`.
-pub(crate) async fn answer(admission: &Admission, endpoint: Endpoint, request: HttpRequest) -> Response {
-    let span = tracing::info_span!(
+/// What every event of a call is told with.
+fn span(endpoint: Endpoint) -> Span {
+    tracing::info_span!(
         "admission",
         path = endpoint.path(),
         uid = field::Empty,
@@ -106,7 +123,12 @@ pub(crate) async fn answer(admission: &Admission, endpoint: Endpoint, request: H
         namespace = field::Empty,
         name = field::Empty,
         operation = field::Empty,
-    );
+    )
+}
+
+/// Answers one request to `endpoint`.
+pub(crate) async fn answer(admission: &Admission, endpoint: Endpoint, request: HttpRequest) -> Response {
+    let span = span(endpoint);
     let call = admission.metrics.begin(endpoint);
     let outcome = decide(admission, endpoint, request).instrument(span.clone()).await;
     let ms = call.milliseconds();
@@ -154,10 +176,19 @@ async fn decide(admission: &Admission, endpoint: Endpoint, request: HttpRequest)
     let (bytes, held) =
         timeout_at(deadline, read(admission, body)).await.unwrap_or(Err(Failure::SlowBody(allowance)))?;
     let gate = Arc::clone(&admission.gate);
-    if bytes.len() <= INLINE_BYTES {
+    let (weight, limit) = (weigh(&bytes), admission.limits.decisions_bytes);
+    if weight > limit {
+        return Err(Failure::TooHeavy { weight, limit });
+    }
+    if bytes.len() <= INLINE_BYTES && weight <= INLINE_WEIGHT {
         return judge(gate.as_ref(), endpoint, &bytes);
     }
     let missed = |_| Failure::Deadline(allowance);
+    let permits = u32::try_from(weight).map_err(|_| Failure::Overload)?;
+    let room = timeout_at(deadline, Arc::clone(&admission.decisions).acquire_many_owned(permits))
+        .await
+        .map_err(missed)?
+        .map_err(|_| Failure::Overload)?;
     let thread = timeout_at(deadline, Arc::clone(&admission.threads).acquire_owned())
         .await
         .map_err(missed)?
@@ -165,7 +196,7 @@ async fn decide(admission: &Admission, endpoint: Endpoint, request: HttpRequest)
     let span = Span::current();
     let judging = tokio::task::spawn_blocking(move || {
         // Held until the work ends, also where nobody waits for it any more.
-        let _held = (thread, held);
+        let _held = (thread, room, held);
         span.in_scope(|| judge(gate.as_ref(), endpoint, &bytes))
     });
     timeout_at(deadline, judging).await.map_err(missed)?.unwrap_or(Err(Failure::Panicked))
@@ -176,6 +207,9 @@ fn judge(gate: &dyn Gate, endpoint: Endpoint, body: &[u8]) -> Result<Decided, Fa
     let judged = catch_unwind(AssertUnwindSafe(|| {
         let request = review::decode(body)?;
         describe(&request);
+        if has_too_many_containers(&request) {
+            return Err(Failure::TooManyContainers);
+        }
         let decision = match endpoint {
             Endpoint::Mutate => gate.mutate(&request),
             Endpoint::ValidatePolicies => gate.check_resource(&request),
@@ -195,10 +229,17 @@ fn describe(request: &sallyport_admission::Request) {
     }
     let kind = &request.kind;
     let slash = if kind.group.is_empty() { "" } else { "/" };
-    span.record("uid", request.uid.as_str());
-    span.record("kind", field::display(format_args!("{}{slash}{} {}", kind.group, kind.version, kind.kind)));
-    span.record("namespace", request.namespace.as_str());
-    span.record("name", request.name.as_str());
+    let part = |text| visible_within(text, FIELD_BYTES / 4);
+    let kind = format!("{}{slash}{} {}", part(&kind.group), part(&kind.version), part(&kind.kind));
+    // As text, which the log quotes: what is shown bare could pass for further fields.
+    for (name, text) in [
+        ("uid", request.uid.as_str()),
+        ("kind", kind.as_str()),
+        ("namespace", request.namespace.as_str()),
+        ("name", request.name.as_str()),
+    ] {
+        span.record(name, &*visible_within(text, FIELD_BYTES));
+    }
     span.record("operation", field::display(request.operation));
 }
 
@@ -273,7 +314,112 @@ async fn refuse_large(mut body: Body, limit: usize) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::sync::Mutex;
+
+    use sallyport_admission::{Decision, Request};
+    use serde_json::{Value, json};
+    use tracing_subscriber::fmt::MakeWriter;
+
     use super::*;
+    use crate::plain::steers;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Log {
+        fn take(&self) -> String {
+            String::from_utf8(std::mem::take(&mut self.0.lock().unwrap())).unwrap()
+        }
+    }
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl MakeWriter<'_> for Log {
+        type Writer = Self;
+
+        fn make_writer(&self) -> Self {
+            self.clone()
+        }
+    }
+
+    struct Refusing;
+
+    impl Gate for Refusing {
+        fn mutate(&self, _: &Request) -> Decision {
+            Decision::default()
+        }
+
+        fn check_resource(&self, _: &Request) -> Decision {
+            Decision::default()
+        }
+
+        fn ready(&self) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    /// What is logged of a review of which every text is `text`, in both formats.
+    fn logged(text: &str) -> [String; 2] {
+        let body = json!({"apiVersion": review::API_VERSION, "kind": review::KIND, "request": {
+            "uid": text.chars().take(40).collect::<String>(), "operation": "CREATE", "namespace": text, "name": text,
+            "kind": {"group": text, "version": text, "kind": text},
+            "resource": {"group": text, "version": text, "resource": text},
+            "object": {"metadata": {"name": text, "annotations": {"card": "4111 1111 1111 1111"}}},
+        }});
+        let body = serde_json::to_vec(&body).unwrap();
+        let log = Log::default();
+        let lines = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false);
+        let told = || {
+            let span = span(Endpoint::ValidatePolicies);
+            let judged = span.in_scope(|| judge(&Refusing, Endpoint::ValidatePolicies, &body));
+            span.in_scope(|| tracing::info!(verdict = judged.unwrap().verdict.name(), "decided"));
+            log.take()
+        };
+        [
+            tracing::subscriber::with_default(lines.finish(), told),
+            tracing::subscriber::with_default(
+                tracing_subscriber::fmt().with_writer(log.clone()).json().with_span_list(false).finish(),
+                told,
+            ),
+        ]
+    }
+
+    #[test]
+    fn no_text_of_a_request_adds_a_line_or_a_field_to_the_log_or_steers_who_reads_it() {
+        let text = "a\nb\r\u{1b}]0;x\u{7}\u{9b}2J\u{202e}\u{2066}\u{2028}\" operation=DELETE verdict=\"";
+        for line in logged(text) {
+            assert_eq!(line.matches('\n').count(), 1, "{line:?}");
+            assert!(!line.trim_end_matches('\n').contains(steers), "{line:?}");
+            assert!(
+                !line.contains("\" operation=DELETE") || line.contains("\\\" operation=DELETE"),
+                "{line}"
+            );
+            assert!(line.contains("decided"), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_the_log_has_an_end_and_holds_nothing_of_the_object() {
+        for text in ["n".repeat(200_000), "\u{1b}".repeat(200_000), "\"".repeat(200_000)] {
+            for line in logged(&text) {
+                assert!(line.len() < 4096 && line.contains('…'), "{}", line.len());
+                assert!(!line.contains("4111"), "{line}");
+            }
+        }
+        let [_, json] = logged("shop");
+        let line: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(line["span"]["namespace"], "shop");
+        assert_eq!(line["span"]["kind"], "shop/shop shop");
+    }
 
     #[test]
     fn the_api_servers_timeout_shortens_the_deadline_and_never_lengthens_it() {

@@ -4,7 +4,7 @@
 //! `POST /validate-policies`); the other speaks plain HTTP to the kubelet and to Prometheus (`GET /healthz`,
 //! `/readyz`, `/metrics`). What to answer is asked of a [`Gate`], so the server runs, and is tested, without policies.
 //!
-//! A call passes, in this order: connection limit → TLS → routes → body limit → memory limit → deadline →
+//! A call passes, in this order: connection limit → TLS → routes → body limit → memory limits → deadline →
 //! [`review`] → [`Gate`] → [`response`]. A body that is no AdmissionReview is answered 4xx with one sentence. Shed
 //! load, a missed deadline and a panic are answered 503: whether that refuses or admits is the webhook
 //! configuration's `failurePolicy` to say, not ours.
@@ -31,6 +31,7 @@ mod self_issued;
 mod serve;
 mod signal;
 mod tls;
+mod weight;
 
 use sallyport_admission::{Decision, Request};
 

@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::bounded;
 use super::review::{API_VERSION, KIND};
+use crate::plain::{cut, plain};
 
 /// The bytes that one warning may have.
 pub const WARNING_BYTES: usize = 256;
@@ -98,7 +99,7 @@ struct Line<'a>(&'a Finding);
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.0.source, About(self.0))
+        write!(f, "{}: {}", plain(&self.0.source.to_string()), About(self.0))
     }
 }
 
@@ -107,11 +108,11 @@ struct About<'a>(&'a Finding);
 
 impl fmt::Display for About<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message = bounded::plain(&self.0.message);
+        let message = plain(&self.0.message);
         if self.0.path.is_empty() {
             f.write_str(&message)
         } else {
-            write!(f, "{}: {message}", bounded::plain(&self.0.path))
+            write!(f, "{}: {message}", plain(&self.0.path))
         }
     }
 }
@@ -135,7 +136,7 @@ fn warnings(decision: &Decision) -> Vec<String> {
     let mut bytes = 0;
     let mut all = found.chain(would);
     while let Some(warning) = all.next() {
-        let warning = bounded::cut(bounded::plain(&warning), WARNING_BYTES).into_owned();
+        let warning = cut(plain(&warning), WARNING_BYTES).into_owned();
         // Room is kept for the line that counts the others.
         if bytes + warning.len() > WARNINGS_BYTES - 64 {
             warnings.push(format!("… and {} more warnings", all.count() + 1));
@@ -150,7 +151,7 @@ fn warnings(decision: &Decision) -> Vec<String> {
 /// `policy/entry would set a, b, and remove c`, in at most [`WARNING_BYTES`].
 fn would(source: &Source, changes: &[&Change]) -> String {
     let (removed, set): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.after.is_none());
-    let mut text = format!("{source} would ");
+    let mut text = format!("{} would ", plain(&source.to_string()));
     let half = if set.is_empty() || removed.is_empty() { 1 } else { 2 };
     let room = WARNING_BYTES.saturating_sub(text.len() + "remove , and set ".len()) / half;
     if !set.is_empty() {
@@ -169,7 +170,7 @@ fn would(source: &Source, changes: &[&Change]) -> String {
 fn paths<'a>(changes: &[&'a Change]) -> Vec<Cow<'a, str>> {
     let mut seen = BTreeSet::new();
     let changed = changes.iter().filter(|change| seen.insert(change.path.as_str()));
-    changed.map(|change| bounded::plain(&change.path)).collect()
+    changed.map(|change| plain(&change.path)).collect()
 }
 
 /// One annotation for each entry and what it did: `policy.entry` names the fields it set, `would-change.policy.entry`
@@ -216,9 +217,9 @@ impl Keys {
             self.left_out += 1;
             return;
         }
-        let value = bounded::cut(Cow::Owned(value), ANNOTATION_BYTES).into_owned();
-        let plain = format!("{prefix}{}.{}", source.policy, source.entry);
-        let key = if is_name(&plain) { plain } else { shortened(prefix, source) };
+        let value = cut(Cow::Owned(value), ANNOTATION_BYTES).into_owned();
+        let whole = format!("{prefix}{}.{}", source.policy, source.entry);
+        let key = if is_name(&whole) { whole } else { shortened(prefix, source) };
         match self.annotations.entry(key) {
             Entry::Vacant(entry) => {
                 entry.insert(value);
@@ -349,6 +350,25 @@ mod tests {
         assert!(all.iter().map(String::len).sum::<usize>() <= WARNINGS_BYTES);
         let shown = all.len() - 1;
         assert_eq!(all[shown], format!("… and {} more warnings", 500 - shown));
+    }
+
+    #[test]
+    fn no_part_of_a_finding_breaks_a_line_or_steers_a_terminal() {
+        let odd = "a\nb\u{1b}[2J\u{9b}\u{202e}c";
+        let violations = vec![finding(odd, odd, odd, odd), finding("team", "images", "spec", "is wrong")];
+        let changes = vec![change(odd, Mode::Warn, odd, None)];
+        let decision = Decision { warnings: violations.clone(), violations, changes, ..Decision::default() };
+        let message = denial(&decision.violations);
+        assert_eq!(message.lines().count(), 2, "{message}");
+        let lines = warnings(&decision);
+        let annotations = annotations(&decision);
+        for line in message
+            .lines()
+            .chain(lines.iter().map(String::as_str))
+            .chain(annotations.values().map(String::as_str))
+        {
+            assert!(!line.contains(crate::plain::steers), "{line:?}");
+        }
     }
 
     #[test]

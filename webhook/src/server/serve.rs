@@ -51,10 +51,14 @@ impl Config {
 /// What the server endures, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The bytes that one body may have. etcd stores 1.5 MiB an object; an update holds two, and JSON escapes.
+    /// The bytes that one body may have. etcd stores 1.5 MiB an object, and an update holds two; the API server's own
+    /// webhook for Pod Security Standards reads as much.
     pub body_bytes: usize,
     /// The bytes that all bodies may have that are held at a time. Beyond that, calls are answered 503.
     pub bodies_bytes: usize,
+    /// The bytes that large bodies may become at a time, while they are decided about: a body of small values grows
+    /// a hundredfold. Beyond that, calls wait; a body that alone would become more is answered 413.
+    pub decisions_bytes: usize,
     /// Connections of the TLS port at a time, handshakes included. Further ones wait to be accepted.
     pub connections: usize,
     /// From accept to the end of the TLS handshake.
@@ -75,8 +79,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            body_bytes: 8 << 20,
-            bodies_bytes: 128 << 20,
+            body_bytes: 3 << 20,
+            bodies_bytes: 64 << 20,
+            decisions_bytes: 192 << 20,
             connections: 1024,
             handshake: Duration::from_secs(5),
             header: Duration::from_secs(30),

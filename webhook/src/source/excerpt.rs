@@ -5,6 +5,7 @@ use std::ops::Range;
 use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
 
 use super::text::{Location, SourceText};
+use crate::plain::steers;
 
 /// The most characters of a line that are shown.
 const WIDTH: usize = 100;
@@ -66,9 +67,8 @@ fn show(character: char, text: &mut String) {
         '\u{0}'..='\u{1f}' => text.extend(char::from_u32(0x2400 + u32::from(character))),
         '\u{7f}' => text.push('␡'),
         // Directions and joiners would move what stands beside them.
-        '\u{80}'..='\u{9f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-            text.push('\u{fffd}');
-        }
+        '\u{200b}'..='\u{200d}' => text.push('\u{fffd}'),
+        steering if steers(steering) => text.push('\u{fffd}'),
         other => text.push(other),
     }
 }

@@ -1,5 +1,6 @@
 //! Findings shown: to people with the line of the file, to programs as JSON.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -14,6 +15,7 @@ use super::document::Document;
 use super::error::ReadError;
 use super::excerpt::Excerpt;
 use super::text::{Location, SourceText};
+use crate::plain::visible;
 
 /// The longest help that stands beside the line rather than below it, in characters.
 const LABEL: usize = 60;
@@ -78,7 +80,7 @@ impl From<&ReadError> for Located {
 impl fmt::Display for Located {
     /// In one line: `policies/mita.yaml:14:9: spec.mutate[hardened]: unknown field x`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", Place(self), self.diagnostic)
+        write!(f, "{}: {}", Place(self), visible(&self.diagnostic.to_string()))
     }
 }
 
@@ -93,7 +95,7 @@ struct Place<'a>(&'a Located);
 
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.file)?;
+        f.write_str(&visible(&self.0.file))?;
         self.0.location().map_or(Ok(()), |at| write!(f, ":{}:{}", at.line, at.column))
     }
 }
@@ -215,15 +217,15 @@ impl<W: Write> Reporter<W> {
         if path.is_root() {
             writeln!(self.out)?;
         } else {
-            writeln!(self.out, " {path}")?;
+            writeln!(self.out, " {}", visible(&path.to_string()))?;
         }
         for line in message.lines() {
-            writeln!(self.out, "   {line}")?;
+            writeln!(self.out, "   {}", visible(line))?;
         }
         let beside = help.as_deref().filter(|help| help.chars().count() <= LABEL && !help.contains('\n'));
         let shown = match &located.place {
             Some((origin, location)) => {
-                let snippet = Snippet { excerpt: Excerpt::new(origin, location), label: beside };
+                let snippet = Snippet { excerpt: Excerpt::new(origin, location), label: beside.map(visible) };
                 write!(self.out, "{}", snippet.draw(*level, self.colour))?;
                 true
             }
@@ -232,9 +234,9 @@ impl<W: Write> Reporter<W> {
         if let Some(help) = help.as_deref().filter(|_| !shown || beside.is_none()) {
             let advice = self.style(AnsiColor::Cyan.on_default());
             let mut lines = help.lines();
-            writeln!(self.out, "   {advice}help:{advice:#} {}", lines.next().unwrap_or_default())?;
+            writeln!(self.out, "   {advice}help:{advice:#} {}", visible(lines.next().unwrap_or_default()))?;
             for line in lines {
-                writeln!(self.out, "         {line}")?;
+                writeln!(self.out, "         {}", visible(line))?;
             }
         }
         Ok(())
@@ -277,7 +279,7 @@ fn colour_of(severity: Severity) -> AnsiColor {
 #[derive(Debug)]
 struct Snippet<'a> {
     excerpt: Excerpt,
-    label: Option<&'a str>,
+    label: Option<Cow<'a, str>>,
 }
 
 impl Snippet<'_> {
@@ -319,7 +321,7 @@ impl miette::Diagnostic for Snippet<'_> {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let mark = &self.excerpt.mark;
-        let label = LabeledSpan::new(self.label.map(str::to_owned), mark.start, mark.len());
+        let label = LabeledSpan::new(self.label.as_deref().map(str::to_owned), mark.start, mark.len());
         Some(Box::new(std::iter::once(label)))
     }
 }

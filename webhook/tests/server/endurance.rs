@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sallyport::server::Limits;
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::gate::{Fake, Held, allowed};
-use crate::running::{Running, body, large_body, limits, within};
+use crate::running::{Running, body, large_body, limits, review, within};
 
 /// What a bound that is meant to be met is set to.
 const SOON: Duration = Duration::from_millis(30);
@@ -137,4 +138,53 @@ async fn what_is_no_tls_is_counted_and_harms_nobody() {
     let metrics = server.get("/metrics").await.text;
     assert!(metrics.contains("sallyport_tls_handshake_failures_total{reason=\"tls\"} 1\n"), "{metrics}");
     server.stop().await;
+}
+
+/// A review whose object has so many small objects, or containers.
+fn many(field: &str, count: usize) -> Vec<u8> {
+    let mut review = review("u");
+    review["request"]["object"]["spec"][field] = json!(vec![json!({"a": 1}); count]);
+    serde_json::to_vec(&review).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_body_that_would_become_too_much_is_413_before_anything_is_made_of_it() {
+    let server = Running::start(Fake::allowing()).await;
+    let client = server.http2();
+    let answer = server.post(&client, "/mutate", many("x", 300_000)).await;
+    assert_eq!(answer.status, 413);
+    assert!(answer.text.starts_with("the body would take "), "{}", answer.text);
+    assert!(answer.text.ends_with("; expected at most 201326592\n"), "{}", answer.text);
+    // What a large workload holds is far less, and text is cheap.
+    server.post(&client, "/mutate", many("x", 20_000)).await.response();
+    server.post(&client, "/mutate", large_body("u", 3_000_000)).await.response();
+    let answer = server.post(&client, "/mutate", many("containers", 1001)).await;
+    let want = "the object has more than 1000 containers; expected at most that many\n";
+    assert_eq!((answer.status, answer.text.as_str()), (413, want));
+    server.post(&client, "/mutate", many("containers", 1000)).await.response();
+    let metrics = server.get("/metrics").await.text;
+    for reason in ["too-heavy", "too-many-containers"] {
+        let want = format!("sallyport_admission_malformed_total{{reason=\"{reason}\"}} 1\n");
+        assert!(metrics.contains(&want), "{metrics}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn bodies_that_become_much_wait_for_each_other_at_most_until_their_deadline() {
+    let (held, gate) = Held::gate();
+    // Room for one of them.
+    let server = Arc::new(Running::with(gate, Limits { decisions_bytes: 100 << 20, ..limits() }).await);
+    let first = tokio::spawn({
+        let server = Arc::clone(&server);
+        async move { server.post(&server.http2(), "/mutate", many("x", 20_000)).await }
+    });
+    within(held.entered()).await;
+    let client = server.http2();
+    let answer = server.post(&client, "/mutate?timeout=1s", many("x", 20_000)).await;
+    assert_eq!((answer.status, answer.text.as_str()), (503, "no decision within 1000 ms\n"));
+    held.release();
+    within(first).await.unwrap().response();
+    server.post(&client, "/mutate", many("x", 20_000)).await.response();
+    Arc::into_inner(server).unwrap().stop().await;
 }
