@@ -157,7 +157,9 @@ impl Store {
     fn reload_and_tell(&self) {
         match self.reload() {
             None => {}
-            Some(Ok(loaded)) => tracing::info!(policies = loaded.set.policies().len(), "policies are in force"),
+            Some(Ok(loaded)) => {
+                tracing::info!(policies = loaded.set.policies().len(), "policies are in force")
+            }
             Some(Err(findings)) => {
                 for located in findings {
                     tracing::error!(finding = %located, "policies are wrong");
