@@ -158,7 +158,7 @@ impl Store {
         match self.reload() {
             None => {}
             Some(Ok(loaded)) => {
-                tracing::info!(policies = loaded.set.policies().len(), "policies are in force")
+                tracing::info!(policies = loaded.set.policies().len(), "policies are in force");
             }
             Some(Err(findings)) => {
                 for located in findings {
