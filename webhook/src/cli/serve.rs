@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Ending, check, is_stdin};
 use crate::gate::PolicyGate;
-use crate::policies::{Store, StoreError};
+use crate::policies::Store;
 use crate::server::{Config, Identity, Server, terminated};
 use crate::source::{Colour, Reporter};
 
@@ -80,7 +80,7 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Ending> {
     start_log(args.log_format);
     let store = match Store::open(args.policies.clone()) {
         Ok(store) => Arc::new(store),
-        Err(StoreError::Wrong(findings)) => {
+        Err(findings) => {
             let mut reporter = Reporter::new(io::stderr().lock(), Colour::for_stream(&io::stderr()));
             for located in &findings {
                 reporter.located(located)?;
@@ -88,7 +88,6 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Ending> {
             reporter.finish()?;
             return Ok(Ending::BadInput);
         }
-        Err(error) => return Err(error.into()),
     };
     check::tell(&store.current(), true)?;
     std::panic::set_hook(Box::new(|panic| {
@@ -116,8 +115,13 @@ fn to_the_end<F: Future>(runtime: Runtime, future: F) -> F::Output {
 }
 
 fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // An empty RUST_LOG, as a manifest's empty entry gives, would silence errors too.
+    let chosen = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|chosen| !chosen.trim().is_empty());
+    let filter =
+        chosen.and_then(|chosen| EnvFilter::try_new(chosen).ok()).unwrap_or_else(|| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    // A log that can't be written must not end what it is about: told of that, the subscriber would panic.
+    let log = log.log_internal_errors(false);
     match format {
         LogFormat::Text => log.with_ansi(Colour::for_stream(&io::stderr()) == Colour::On).init(),
         LogFormat::Json => log.json().flatten_event(true).with_span_list(false).init(),
@@ -144,12 +148,7 @@ async fn serve(args: ServeArgs, store: Arc<Store>) -> anyhow::Result<Ending> {
     if store.current().set.policies().is_empty() {
         tracing::warn!("there are no WorkloadPolicies: nothing is changed until there are");
     }
-    let following = Arc::clone(&store);
-    let follower = tokio::spawn(async move {
-        if let Err(error) = following.follow().await {
-            tracing::error!(%error, "policies are not followed: restart to load changed files");
-        }
-    });
+    let follower = tokio::spawn(Arc::clone(&store).follow());
     let drained = server.run(terminated()).await;
     follower.abort();
     if drained.cut > 0 {

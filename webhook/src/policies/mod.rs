@@ -4,4 +4,4 @@ mod load;
 mod store;
 
 pub use load::{Loaded, load};
-pub use store::{Store, StoreError};
+pub use store::Store;

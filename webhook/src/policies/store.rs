@@ -11,7 +11,9 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use sallyport_admission::Policy;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::load::{Loaded, load};
 use crate::source::{Document, Located, ReadError, read};
@@ -26,22 +28,6 @@ pub struct Store {
     metrics: StoreMetrics,
 }
 
-/// Why there is no store.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Something is wrong with the policies, and there are none from before.
-    #[error("the policies are not right")]
-    Wrong(Vec<Located>),
-    /// The folders can't be watched.
-    #[error("cannot watch {}: {source}", path.display())]
-    Watch {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        source: notify::Error,
-    },
-}
-
 #[derive(Debug, Default)]
 struct StoreMetrics {
     policies: Gauge,
@@ -52,18 +38,20 @@ struct StoreMetrics {
 
 /// Editors and kubelets write several files at once; what follows within this time belongs together.
 const SETTLE: Duration = Duration::from_millis(100);
+/// A folder that is replaced takes its watch with it, and a link that is turned to another folder tells nobody.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 impl Store {
     /// Loads the policies of these files and folders.
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub fn open(inputs: Vec<PathBuf>) -> Result<Self, StoreError> {
+    pub fn open(inputs: Vec<PathBuf>) -> Result<Self, Vec<Located>> {
         let (documents, errors) = read(&inputs);
         let fingerprint = fingerprint(&documents, &errors);
         let loaded = load(documents, &errors);
         if loaded.has_errors() {
-            return Err(StoreError::Wrong(loaded.findings));
+            return Err(loaded.findings);
         }
         let metrics = StoreMetrics::default();
         metrics.show(&loaded);
@@ -85,11 +73,24 @@ impl Store {
         if self.fingerprint.swap(fingerprint, Ordering::Relaxed) == fingerprint {
             return None;
         }
-        let loaded = load(documents, &errors);
+        let mut loaded = load(documents, &errors);
+        let before = self.current();
+        if loaded.set.policies().is_empty() && !before.set.policies().is_empty() {
+            // A file that was emptied by a full disk looks like this, and a folder whose mount failed.
+            loaded.findings.push(Located::of_inputs(
+                &self.inputs,
+                "no policy is left; to end them all, stop the program",
+            ));
+        }
         if loaded.has_errors() {
             self.metrics.refused.inc();
             self.metrics.in_force.set(0);
             return Some(Err(loaded.findings));
+        }
+        for policy in before.set.policies().iter().map(Policy::name) {
+            if !loaded.documents.contains_key(policy) {
+                tracing::warn!(policy, "a policy is gone, and no longer in force");
+            }
         }
         self.metrics.reloads.inc();
         self.metrics.show(&loaded);
@@ -110,21 +111,33 @@ impl Store {
         registry.register("policy_reloads_refused", "Times that changed files were wrong", refused.clone());
     }
 
-    /// Follows the files until the future is dropped.
-    ///
-    /// # Errors
-    /// When they can't be watched.
-    pub async fn follow(self: Arc<Self>) -> Result<(), StoreError> {
+    /// Follows the files until the future is dropped: at once where the system tells of a change, and by looking
+    /// again every [`LOOK_AGAIN`] for what it does not tell of.
+    pub async fn follow(self: Arc<Self>) {
         let (changed, mut changes) = mpsc::channel::<()>(1);
+        // Held while it is needed; without it, looking again is all there is.
+        let _watcher = self.watch(changed.clone()).inspect_err(|error| {
+            tracing::warn!(%error, "changes are noticed only every {} s", LOOK_AGAIN.as_secs());
+        });
+        // What changed between loading and watching.
+        self.reload_apart().await;
+        tracing::info!("following the policies' files");
+        loop {
+            if timeout(LOOK_AGAIN, changes.recv()).await.is_ok() {
+                tokio::time::sleep(SETTLE).await;
+                while changes.try_recv().is_ok() {}
+            }
+            self.reload_apart().await;
+        }
+    }
+
+    fn watch(&self, changed: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
         // One message is enough, however many events there are: a full channel says it already.
-        let notice = move |event: notify::Result<notify::Event>| {
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if event.is_ok_and(|event| !event.kind.is_access()) {
                 changed.try_send(()).ok();
             }
-        };
-        let wrong = |path: &Path, source| StoreError::Watch { path: path.to_owned(), source };
-        let mut watcher: RecommendedWatcher =
-            notify::recommended_watcher(notice).map_err(|source| wrong(Path::new("."), source))?;
+        })?;
         for input in &self.inputs {
             // An editor replaces a file, so a watch on the file itself would end: its folder is watched, and of that
             // nothing below it.
@@ -133,17 +146,9 @@ impl Store {
             } else {
                 (parent(input), RecursiveMode::NonRecursive)
             };
-            watcher.watch(watched, depth).map_err(|source| wrong(watched, source))?;
+            watcher.watch(watched, depth)?;
         }
-        // What changed between loading and watching.
-        self.reload_apart().await;
-        tracing::info!("following the policies' files");
-        while changes.recv().await.is_some() {
-            tokio::time::sleep(SETTLE).await;
-            while changes.try_recv().is_ok() {}
-            self.reload_apart().await;
-        }
-        Ok(())
+        Ok(watcher)
     }
 
     /// Reloads on a thread of its own: files are read and compiled there, and calls are answered meanwhile.

@@ -134,10 +134,10 @@ pub(crate) async fn answer(admission: &Admission, endpoint: Endpoint, request: H
     let ms = call.milliseconds();
     let _entered = span.enter();
     match outcome {
-        Ok(Decided { bytes, operation, verdict }) => {
+        Ok(Decided { bytes, operation, verdict, refused_by }) => {
             call.decided(operation, verdict);
             match verdict {
-                Verdict::Denied => tracing::info!(verdict = verdict.name(), ms, "decided"),
+                Verdict::Denied => tracing::info!(verdict = verdict.name(), by = refused_by, ms, "decided"),
                 Verdict::Allowed | Verdict::Patched => {
                     tracing::debug!(verdict = verdict.name(), ms, "decided");
                 }
@@ -166,6 +166,8 @@ struct Decided {
     bytes: Vec<u8>,
     operation: Operation,
     verdict: Verdict,
+    /// The policy entries that refuse, for the log.
+    refused_by: String,
 }
 
 async fn decide(admission: &Admission, endpoint: Endpoint, request: HttpRequest) -> Result<Decided, Failure> {
@@ -216,7 +218,15 @@ fn judge(gate: &dyn Gate, endpoint: Endpoint, body: &[u8]) -> Result<Decided, Fa
         };
         let patches = endpoint.patches();
         let bytes = response::encode(&request.uid, &decision, patches).map_err(|_| Failure::Panicked)?;
-        Ok(Decided { bytes, operation: request.operation, verdict: Verdict::of(&decision, patches) })
+        let mut sources: Vec<String> = decision.violations.iter().map(|v| v.source.to_string()).collect();
+        sources.dedup();
+        let refused_by = visible_within(&sources.join(", "), FIELD_BYTES).into_owned();
+        Ok(Decided {
+            bytes,
+            operation: request.operation,
+            verdict: Verdict::of(&decision, patches),
+            refused_by,
+        })
     }));
     judged.unwrap_or(Err(Failure::Panicked))
 }

@@ -153,9 +153,10 @@ impl Server {
     /// # Errors
     /// When the certificate cannot be served or a port cannot be bound.
     pub async fn bind(config: Config, gate: Arc<dyn Gate>) -> Result<Self, ServerError> {
-        let certificates = Arc::new(Certificates::load(&config.identity)?);
         let (admission, admission_addr) = listen(config.admission).await?;
         let (operations, operations_addr) = listen(config.operations).await?;
+        // After the ports: a second start that finds them taken must not have replaced the authority that is trusted.
+        let certificates = Arc::new(Certificates::load(&config.identity)?);
         let mut registry = Registry::with_prefix("sallyport");
         let metrics = Metrics::new(&mut registry);
         let addresses = (admission_addr, operations_addr);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
@@ -34,6 +35,14 @@ impl Located {
     #[must_use]
     pub fn new(diagnostic: Diagnostic, origin: &Arc<SourceText>, location: Location) -> Self {
         Self { diagnostic, file: origin.name().to_owned(), place: Some((Arc::clone(origin), location)) }
+    }
+
+    /// An error about files and folders as a whole.
+    #[must_use]
+    pub fn of_inputs(inputs: &[PathBuf], message: &str) -> Self {
+        let names: Vec<String> = inputs.iter().map(|input| input.display().to_string()).collect();
+        let diagnostic = Diagnostic::error(FieldPath::root(), message);
+        Self { diagnostic, file: names.join(", "), place: None }
     }
 
     /// The file, as the user wrote it.

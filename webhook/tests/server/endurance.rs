@@ -183,6 +183,8 @@ async fn bodies_that_become_much_wait_for_each_other_at_most_until_their_deadlin
     let client = server.http2();
     let answer = server.post(&client, "/mutate?timeout=1s", many("x", 20_000)).await;
     assert_eq!((answer.status, answer.text.as_str()), (503, "no decision within 1000 ms\n"));
+    // It was never begun: the gate, which holds what enters it, saw the first only.
+    assert!(tokio::time::timeout(SOON, held.entered()).await.is_err());
     held.release();
     within(first).await.unwrap().response();
     server.post(&client, "/mutate", many("x", 20_000)).await.response();
