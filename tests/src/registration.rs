@@ -75,12 +75,43 @@ pub async fn mutating(
     wait_until_called(cluster, server, "/mutate", &probe).await
 }
 
+/// Has the API server call `server` at `/validate` for what is created, changed and connected to in namespaces labelled
+/// [`label`]`(name)`, and waits until it does.
+///
+/// `namespace` is one of those namespaces.
+///
+/// # Errors
+/// When the configuration is refused or has no effect.
+pub async fn validating(
+    cluster: &ControlPlane,
+    name: &str,
+    server: &impl Server,
+    namespace: &str,
+) -> Result<()> {
+    let everything = json!([
+        { "apiGroups": ["*"], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE", "DELETE"],
+          "scope": "Namespaced", "resources": ["*", "pods/ephemeralcontainers", "pods/resize"] },
+        { "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CONNECT"], "scope": "Namespaced",
+          "resources": ["pods/exec", "pods/attach", "pods/portforward"] },
+    ]);
+    let mut webhook = webhook(name, server, "/validate", &everything);
+    webhook["namespaceSelector"] = selector(name);
+    let probe = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": "probe", "namespace": namespace },
+        "spec": { "containers": [{ "name": "probe", "image": "probe:1" }] },
+    });
+    register(cluster, "ValidatingWebhookConfiguration", name, &webhook).await?;
+    wait_until_called(cluster, server, "/validate", &probe).await
+}
+
 /// Has the API server call `server` at `/validate-policies` for Sallyport's own resources that are labelled
 /// [`label`]`(name)`, and waits until it does.
 ///
 /// # Errors
 /// As for [`mutating`].
-pub async fn validating(cluster: &ControlPlane, name: &str, server: &impl Server) -> Result<()> {
+pub async fn checking(cluster: &ControlPlane, name: &str, server: &impl Server) -> Result<()> {
     let own = json!([
         { "apiGroups": ["sallyport.dev"], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"], "scope": "*",
           "resources": ["*"] },

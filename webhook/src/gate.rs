@@ -1,12 +1,13 @@
 //! The gate that the server asks: decisions over the policies in force.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use sallyport_admission::{Decision, Finding, Mode, Request, Source, decide};
+use sallyport_admission::{Context, Decision, Finding, Mode, Request, Source, mutate, validate};
 use sallyport_policy::{GROUP, Severity};
 
-use crate::policies::{Store, load};
-use crate::server::Gate;
+use crate::policies::{Loaded, Store, load};
+use crate::server::{Gate, Share};
 use crate::source::{SourceText, parse};
 
 /// Decides over the policies of a store.
@@ -24,9 +25,14 @@ impl PolicyGate {
 }
 
 impl Gate for PolicyGate {
-    fn mutate(&self, request: &Request) -> Decision {
+    fn mutate(&self, request: &Request, share: Share) -> Decision {
         let loaded = self.store.current();
-        decide(&loaded.set, request, loaded.namespace(&request.namespace))
+        mutate(&loaded.set, request, &context(&loaded, request, share))
+    }
+
+    fn validate(&self, request: &Request, share: Share) -> Decision {
+        let loaded = self.store.current();
+        validate(&loaded.set, request, &context(&loaded, request, share))
     }
 
     fn check_resource(&self, request: &Request) -> Decision {
@@ -60,4 +66,14 @@ impl Gate for PolicyGate {
     fn ready(&self) -> Result<(), String> {
         Ok(())
     }
+}
+
+fn context<'l>(loaded: &'l Loaded, request: &Request, share: Share) -> Context<'l> {
+    Context { namespace: loaded.namespace(&request.namespace), now: unix_seconds(), failure_policy: share }
+}
+
+/// The time in seconds since 1970.
+pub(crate) fn unix_seconds() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }

@@ -205,7 +205,7 @@ async fn what_the_schema_can_see_is_refused_without_us() -> Result<()> {
 async fn what_only_we_can_see_is_refused_with_the_field() -> Result<()> {
     let (cluster, _) = served().await?;
     let webhook = Webhook::start(program(), &[Example::all()?[0].policies()]).await?;
-    registration::validating(cluster, "rules", &webhook).await?;
+    registration::checking(cluster, "rules", &webhook).await?;
     let label = registration::label("rules");
     let mut wrong = cases("refused-by-the-webhook")?;
     for policy in &mut wrong {

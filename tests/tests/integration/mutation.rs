@@ -1,4 +1,4 @@
-//! What the API server stores of a pod is what `decide` makes of it, and the API server takes it.
+//! What the API server stores of a pod is what `mutate` makes of it, and the API server takes it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context as _, Result, ensure};
 use kube::Error;
 use sallyport::policies::Loaded;
-use sallyport_admission::{Decision, Request, decide};
+use sallyport_admission::{Context, Decision, Request, mutate};
 use sallyport_tests::control_plane::ControlPlane;
 use sallyport_tests::examples::{Example, read};
 use sallyport_tests::foreign_webhook::ForeignWebhook;
@@ -100,7 +100,11 @@ fn drop_empty(value: &mut Value) {
 }
 
 fn decided(loaded: &Loaded, request: &Request) -> Decision {
-    decide(&loaded.set, request, loaded.namespace(&request.namespace))
+    mutate(
+        &loaded.set,
+        request,
+        &Context { namespace: loaded.namespace(&request.namespace), ..Context::default() },
+    )
 }
 
 /// The request to create this pod as it is now.
@@ -108,7 +112,7 @@ fn again(request: &Request, object: Value) -> Request {
     Request { object, ..request.clone() }
 }
 
-/// That what was stored is what `decide` made of the request, and that it makes nothing more of that.
+/// That what was stored is what `mutate` made of the request, and that it makes nothing more of that.
 fn agree(loaded: &Loaded, request: &Request, stored: &Value) -> Result<()> {
     let decision = decided(loaded, request);
     let wanted = decision.mutated.unwrap_or_else(|| request.object.clone());

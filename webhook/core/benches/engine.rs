@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use sallyport_admission::{PolicySet, Request, decide};
+use sallyport_admission::{Context, PolicySet, Request, mutate};
 use serde_json::{Value, json};
 
 #[path = "../tests/reading/mod.rs"]
@@ -23,13 +23,15 @@ criterion_main!(engine);
 fn realistic(c: &mut Criterion) {
     let request = reading::creation(&pod());
     let set = reading::policy_set(FIVE);
-    let changed = decide(&set, &request, None);
+    let changed = mutate(&set, &request, &Context::default());
     assert!(changed.changes.len() > 15, "{}", changed.changes.len());
     let text = request.object.to_string();
     let mut group = c.benchmark_group("realistic");
-    group.bench_function("decide", |b| b.iter(|| decide(&set, black_box(&request), None)));
+    group.bench_function("decide", |b| b.iter(|| mutate(&set, black_box(&request), &Context::default())));
     let result = Request { object: changed.mutated.expect("the pod is changed"), ..request };
-    group.bench_function("decide about the result", |b| b.iter(|| decide(&set, black_box(&result), None)));
+    group.bench_function("decide about the result", |b| {
+        b.iter(|| mutate(&set, black_box(&result), &Context::default()))
+    });
     group.bench_function(format!("parse {} bytes", text.len()), |b| b.iter(|| parse(black_box(&text))));
     group.finish();
 }
@@ -54,7 +56,9 @@ fn thousand_policies(c: &mut Criterion) {
     let mut group = c.benchmark_group("ten policies match");
     for total in [10, 1000] {
         let set = of(total);
-        group.bench_function(format!("of {total}"), |b| b.iter(|| decide(&set, black_box(&request), None)));
+        group.bench_function(format!("of {total}"), |b| {
+            b.iter(|| mutate(&set, black_box(&request), &Context::default()))
+        });
     }
     group.finish();
 }
@@ -75,7 +79,7 @@ fn many_variables(c: &mut Criterion) {
     }))]);
     let text = request.object.to_string();
     let mut group = c.benchmark_group("1500 variables");
-    group.bench_function("decide", |b| b.iter(|| decide(&set, black_box(&request), None)));
+    group.bench_function("decide", |b| b.iter(|| mutate(&set, black_box(&request), &Context::default())));
     group.bench_function(format!("parse {} bytes", text.len()), |b| b.iter(|| parse(black_box(&text))));
     group.finish();
 }
@@ -90,7 +94,7 @@ fn mebibyte(c: &mut Criterion) {
     let text = request.object.to_string();
     let mut group = c.benchmark_group("mebibyte");
     group.sample_size(20);
-    group.bench_function("decide", |b| b.iter(|| decide(&set, black_box(&request), None)));
+    group.bench_function("decide", |b| b.iter(|| mutate(&set, black_box(&request), &Context::default())));
     group.bench_function(format!("parse {} bytes", text.len()), |b| b.iter(|| parse(black_box(&text))));
     group.finish();
 }

@@ -80,6 +80,8 @@ pub struct Decision {
     /// Where an entry applied but left a field alone because filling it would contradict what the author set or
     /// would make the object invalid.
     pub skipped: Vec<Finding>,
+    /// What entries would have done or refused, but for a PolicyException.
+    pub excepted: Vec<Finding>,
     /// Every field that was changed, in the order of the changes.
     pub changes: Vec<Change>,
     /// The RFC 6902 patch that turns the request's object into [`Decision::mutated`]; empty when nothing changes.

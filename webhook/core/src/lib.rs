@@ -10,19 +10,26 @@
 
 pub mod cel;
 mod compile;
+mod context;
 mod decide;
 mod decision;
 mod difference;
+mod exceptions;
 mod mutate;
 mod object;
 pub mod offline;
 mod request;
 pub mod resources;
 mod set;
+mod traffic;
+mod validate;
 
 pub use compile::Policy;
-pub use decide::decide;
+pub use context::Context;
+pub use decide::{decide, mutate, validate};
 pub use decision::{Change, Decision, Finding, Mode, Source};
-pub use object::PodBearing;
+pub use exceptions::{Exception, NotHonoured};
+pub use object::{MESH_IMAGES, PodBearing};
 pub use request::{GroupVersionKind, GroupVersionResource, Namespace, Operation, Request, UserInfo};
 pub use set::{NAMESPACES_OUT_OF_REACH, PolicySet};
+pub use traffic::TrafficSelector;

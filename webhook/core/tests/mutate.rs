@@ -9,7 +9,7 @@ mod reading;
 
 use std::path::Path;
 
-use sallyport_admission::{Decision, Mode, PolicySet, Request, decide};
+use sallyport_admission::{Context, Decision, Mode, PolicySet, Request, mutate};
 use serde_json::Value;
 
 #[test]
@@ -19,7 +19,7 @@ fn objects_come_out_as_wanted() {
         let policies = reading::text(&case.join("policies.yaml")).expect("a case has policies.yaml");
         let set = reading::policy_set(&policies);
         let request = request(&case);
-        let decision = decide(&set, &request, None);
+        let decision = mutate(&set, &request, &Context::default());
         wrong.extend(outcome(&case, &request, &decision));
         wrong.extend(again(&case, &set, request, decision));
     }
@@ -56,7 +56,7 @@ fn outcome(case: &Path, request: &Request, decision: &Decision) -> Vec<String> {
 /// Where the decision about its own result changes anything.
 fn again(case: &Path, set: &PolicySet, mut request: Request, decision: Decision) -> Option<String> {
     request.object = decision.mutated?;
-    let second = decide(set, &request, None);
+    let second = mutate(set, &request, &Context::default());
     let enforced = second.changes.iter().filter(|change| change.mode == Mode::Enforce).count();
     (second.mutated.is_some() || enforced > 0).then(|| {
         format!("{}: applied to its own result it changes again:\n{}", case.display(), changes(&second))

@@ -61,7 +61,7 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Ending> {
 /// would otherwise pass for ever.
 pub(super) fn expect_policies(loaded: &Loaded, inputs: &[PathBuf]) -> anyhow::Result<()> {
     ensure!(
-        !loaded.set.policies().is_empty() || loaded.others > 0,
+        !loaded.set.policies().is_empty() || loaded.others() > 0,
         "no policies in {}: expected WorkloadPolicies of {API_VERSION}",
         named(inputs)
     );
@@ -80,8 +80,8 @@ fn summary(loaded: &Loaded) -> String {
         count(mutations, "mutation", "mutations"),
         count(validations, "validation", "validations"),
     );
-    if loaded.others > 0 {
-        text.push_str(&format!("; {} more right", count(loaded.others, "resource is", "resources are")));
+    if loaded.others() > 0 {
+        text.push_str(&format!("; {} more right", count(loaded.others(), "resource is", "resources are")));
     }
     text
 }

@@ -9,13 +9,14 @@ use std::io;
 use anyhow::bail;
 use sallyport_admission::offline::{apply_defaults, pod_of, without_defaults};
 use sallyport_admission::{
-    Decision, GroupVersionKind, GroupVersionResource, Namespace, Operation, PodBearing, Request, UserInfo,
-    decide,
+    Context, Decision, GroupVersionKind, GroupVersionResource, Namespace, Operation, PodBearing, Request,
+    UserInfo, decide,
 };
 use sallyport_policy::GROUP;
 use serde_json::Value;
 
 use super::{ObjectArgs, check, is_stdin, named};
+use crate::gate::unix_seconds;
 use crate::plain::visible;
 use crate::policies::{Loaded, load};
 use crate::source::{Colour, Document, Reporter, read};
@@ -102,7 +103,9 @@ impl Bench {
             apply_defaults(kind, &mut object);
         }
         let request = self.create(gvk, document, object);
-        let mut decision = decide(&self.loaded.set, &request, self.namespace(&request).as_ref());
+        let namespace = self.namespace(&request);
+        let context = Context { namespace: namespace.as_ref(), now: unix_seconds(), ..Context::default() };
+        let mut decision = decide(&self.loaded.set, &request, &context);
         if let Some(mutated) = decision.mutated.take() {
             let mutated = without_defaults(&written, &request.object, &mutated);
             decision.patch = json_patch::diff(&written, &mutated);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use sallyport_admission::resources::{PolicyExceptionSpec, WorkloadPolicySpec};
-use sallyport_admission::{Namespace, Policy, PolicySet};
+use sallyport_admission::{Exception, Namespace, Policy, PolicySet, TrafficSelector};
 use sallyport_policy::{API_VERSION, Diagnostic, Diagnostics, FieldPath, GROUP, Severity};
 use sallyport_traffic::TrafficPolicySpec;
 use serde::de::DeserializeOwned;
@@ -19,8 +19,11 @@ pub struct Loaded {
     pub namespaces: BTreeMap<String, Namespace>,
     /// The document of each WorkloadPolicy, by its name.
     pub documents: HashMap<String, Document>,
-    /// The PolicyExceptions and TrafficPolicies that are right. They are checked, and not yet in force.
-    pub others: usize,
+    /// The PolicyExceptions that are right.
+    pub exceptions: Vec<Exception>,
+    /// The TrafficPolicies that are right. They are checked, and this gate asks whom they select; nothing attaches
+    /// them to Envoy yet.
+    pub traffic: usize,
     /// Errors and warnings.
     pub findings: Vec<Located>,
 }
@@ -36,27 +39,19 @@ impl Loaded {
     /// in force and is not is worse than none.
     #[must_use]
     pub fn not_in_force(&self) -> Option<String> {
-        let validations: usize = self.set.policies().iter().map(Policy::validations).sum();
-        let mut parts = Vec::new();
-        if validations > 0 {
-            parts.push(format!(
-                "{validations} validate {}",
-                if validations == 1 { "entry" } else { "entries" }
-            ));
-        }
-        if self.others > 0 {
-            parts.push(format!(
-                "{} other {}",
-                self.others,
-                if self.others == 1 { "resource" } else { "resources" }
-            ));
-        }
-        (!parts.is_empty()).then(|| {
+        let policies = if self.traffic == 1 { "TrafficPolicy" } else { "TrafficPolicies" };
+        (self.traffic > 0).then(|| {
             format!(
-                "checked but not in force: {}. This version of Sallyport mutates, and does not validate",
-                parts.join(" and ")
+                "checked but not in force: {} {policies}. This version of Sallyport attaches nothing to Envoy",
+                self.traffic
             )
         })
+    }
+
+    /// How many resources beside the WorkloadPolicies are right.
+    #[must_use]
+    pub fn others(&self) -> usize {
+        self.exceptions.len() + self.traffic
     }
 
     /// What is known of a namespace.
@@ -70,7 +65,7 @@ impl Loaded {
 #[must_use]
 pub fn load(documents: Vec<Document>, errors: &[ReadError]) -> Loaded {
     let mut loaded = Loaded { findings: errors.iter().map(Located::from).collect(), ..Loaded::default() };
-    let mut policies = Vec::new();
+    let (mut policies, mut traffic) = (Vec::new(), Vec::new());
     for document in documents {
         match (document.api_version(), document.kind()) {
             (API_VERSION, "WorkloadPolicy") => {
@@ -86,16 +81,13 @@ pub fn load(documents: Vec<Document>, errors: &[ReadError]) -> Loaded {
                 loaded.documents.insert(document.name().to_owned(), document);
             }
             (API_VERSION, "TrafficPolicy") => {
-                let checked = check(
-                    &document,
-                    |spec: &TrafficPolicySpec| sallyport_traffic::check(spec),
-                    &mut loaded.findings,
-                );
-                loaded.others += usize::from(checked);
+                if let Some(selector) = traffic_policy(&document, &mut loaded.findings) {
+                    loaded.traffic += 1;
+                    traffic.extend(selector);
+                }
             }
             (API_VERSION, "PolicyException") => {
-                let checked = check(&document, PolicyExceptionSpec::check, &mut loaded.findings);
-                loaded.others += usize::from(checked);
+                loaded.exceptions.extend(policy_exception(&document, &mut loaded.findings));
             }
             ("v1", "Namespace") => {
                 let namespace = namespace(&document);
@@ -104,7 +96,7 @@ pub fn load(documents: Vec<Document>, errors: &[ReadError]) -> Loaded {
             (version, kind) => loaded.findings.push(document.place(unknown(version, kind))),
         }
     }
-    loaded.set = PolicySet::new(policies);
+    loaded.set = PolicySet::new(policies).excepting(loaded.exceptions.iter().cloned()).knowing(traffic);
     let conflicts: Vec<Located> = loaded
         .set
         .conflicts()
@@ -122,17 +114,35 @@ fn workload_policy(document: &Document, findings: &mut Vec<Located>) -> Option<P
     policy
 }
 
-/// Whether a resource that is checked and not yet in force is right.
-fn check<T: DeserializeOwned>(
-    document: &Document,
-    rules: impl Fn(&T) -> Diagnostics,
-    findings: &mut Vec<Located>,
-) -> bool {
-    let Some(spec) = decode_spec::<T>(document, findings) else { return false };
-    let found = rules(&spec);
+fn policy_exception(document: &Document, findings: &mut Vec<Located>) -> Option<Exception> {
+    let spec: PolicyExceptionSpec = decode_spec(document, findings)?;
+    // What a file says of its creation, its author says.
+    let (exception, found) = Exception::compile(document.namespace(), document.name(), None, &spec);
+    findings.extend(found.into_iter().map(|diagnostic| document.place(diagnostic)));
+    exception
+}
+
+/// The namespace of the mesh's own, whose policies are for the pods of all namespaces, as Istio installs it.
+const ROOT_NAMESPACE: &str = "istio-system";
+
+/// `None` where it is wrong; where it selects by `targetRefs`, it is right and selects nobody as far as is known here.
+#[expect(clippy::option_option, reason = "wrong, right without a selector, right with one")]
+fn traffic_policy(document: &Document, findings: &mut Vec<Located>) -> Option<Option<TrafficSelector>> {
+    let spec: TrafficPolicySpec = decode_spec(document, findings)?;
+    let found = sallyport_traffic::check(&spec);
     let right = !found.has_errors();
     findings.extend(found.into_iter().map(|diagnostic| document.place(diagnostic)));
-    right
+    right.then(|| {
+        let selector = spec.selector.as_ref()?;
+        Some(TrafficSelector {
+            namespace: document.namespace().to_owned(),
+            name: document.name().to_owned(),
+            selector: selector.compile(&FieldPath::of("spec.selector"), &mut Diagnostics::default()),
+            mesh_wide: document.namespace() == ROOT_NAMESPACE,
+            rate_limits: !spec.rate_limits.is_empty(),
+            jwt: spec.jwt.is_some(),
+        })
+    })
 }
 
 fn decode_spec<T: DeserializeOwned>(document: &Document, findings: &mut Vec<Located>) -> Option<T> {

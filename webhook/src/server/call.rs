@@ -213,7 +213,8 @@ fn judge(gate: &dyn Gate, endpoint: Endpoint, body: &[u8]) -> Result<Decided, Fa
             return Err(Failure::TooManyContainers);
         }
         let decision = match endpoint {
-            Endpoint::Mutate => gate.mutate(&request),
+            Endpoint::Mutate(share) => gate.mutate(&request, share),
+            Endpoint::Validate(share) => gate.validate(&request, share),
             Endpoint::ValidatePolicies => gate.check_resource(&request),
         };
         let patches = endpoint.patches();
@@ -331,6 +332,7 @@ mod tests {
     use serde_json::{Value, json};
     use tracing_subscriber::fmt::MakeWriter;
 
+    use super::super::Share;
     use super::*;
     use crate::plain::steers;
 
@@ -364,7 +366,11 @@ mod tests {
     struct Refusing;
 
     impl Gate for Refusing {
-        fn mutate(&self, _: &Request) -> Decision {
+        fn mutate(&self, _: &Request, _: Share) -> Decision {
+            Decision::default()
+        }
+
+        fn validate(&self, _: &Request, _: Share) -> Decision {
             Decision::default()
         }
 

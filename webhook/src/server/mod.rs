@@ -35,7 +35,7 @@ mod weight;
 
 use sallyport_admission::{Decision, Request};
 
-pub use routes::Endpoint;
+pub use routes::{Endpoint, Share};
 pub use serve::{Config, Drained, Limits, Server, ServerError};
 pub use signal::terminated;
 pub use tls::{CertificateError, Identity};
@@ -45,8 +45,11 @@ pub use tls::{CertificateError, Identity};
 /// The methods are called on the server's own threads and are expected to compute, not to wait: a review of 4 KB is
 /// decided where it was read, a large one on a thread of its own. A panic in any of them is answered 503.
 pub trait Gate: Send + Sync + 'static {
-    /// Decides about a workload: `POST /mutate`.
-    fn mutate(&self, request: &Request) -> Decision;
+    /// What a workload is given: `POST /mutate`.
+    fn mutate(&self, request: &Request, share: Share) -> Decision;
+
+    /// What a workload is refused for: `POST /validate`. A patch is not returned.
+    fn validate(&self, request: &Request, share: Share) -> Decision;
 
     /// Decides about one of Sallyport's own resources: `POST /validate-policies`. A patch is not returned.
     fn check_resource(&self, request: &Request) -> Decision;

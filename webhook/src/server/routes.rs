@@ -8,6 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use prometheus_client::registry::Registry;
+use sallyport_admission::resources::FailurePolicy;
 use tokio::sync::watch;
 
 use super::Gate;
@@ -16,31 +17,52 @@ use super::metrics::{self, Metrics};
 use super::serve::Phase;
 use super::tls::Certificates;
 
+/// The policies that a webhook entry asks: those with its own failurePolicy, or all.
+///
+/// The API server knows one failurePolicy for each entry of a webhook configuration, and policies may have either. So
+/// there are two entries, and each is answered for its own policies alone.
+pub type Share = Option<FailurePolicy>;
+
 /// A path of the TLS port: what kind of question is asked there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
-    /// Workloads: `/mutate`.
-    Mutate,
+    /// What workloads are given: `/mutate`, and `/mutate/fail` and `/mutate/ignore` for a share of the policies.
+    Mutate(Share),
+    /// What they are refused for: `/validate`, `/validate/fail` and `/validate/ignore`.
+    Validate(Share),
     /// Sallyport's own resources: `/validate-policies`.
     ValidatePolicies,
 }
 
 impl Endpoint {
     /// Every path that there is.
-    pub const ALL: [Self; 2] = [Self::Mutate, Self::ValidatePolicies];
+    pub const ALL: [Self; 7] = [
+        Self::Mutate(None),
+        Self::Mutate(Some(FailurePolicy::Fail)),
+        Self::Mutate(Some(FailurePolicy::Ignore)),
+        Self::Validate(None),
+        Self::Validate(Some(FailurePolicy::Fail)),
+        Self::Validate(Some(FailurePolicy::Ignore)),
+        Self::ValidatePolicies,
+    ];
 
     /// The path, as a webhook configuration names it.
     #[must_use]
     pub fn path(self) -> &'static str {
         match self {
-            Self::Mutate => "/mutate",
+            Self::Mutate(None) => "/mutate",
+            Self::Mutate(Some(FailurePolicy::Fail)) => "/mutate/fail",
+            Self::Mutate(Some(FailurePolicy::Ignore)) => "/mutate/ignore",
+            Self::Validate(None) => "/validate",
+            Self::Validate(Some(FailurePolicy::Fail)) => "/validate/fail",
+            Self::Validate(Some(FailurePolicy::Ignore)) => "/validate/ignore",
             Self::ValidatePolicies => "/validate-policies",
         }
     }
 
     /// Whether a patch may be returned: not to a validating webhook.
     pub(crate) fn patches(self) -> bool {
-        self == Self::Mutate
+        matches!(self, Self::Mutate(_))
     }
 }
 
@@ -58,7 +80,11 @@ pub(crate) fn admission(state: Arc<Admission>) -> Router {
             (StatusCode::METHOD_NOT_ALLOWED, "an AdmissionReview is sent with POST\n")
         })
         .fallback(async || {
-            (StatusCode::NOT_FOUND, "no such path: there are POST /mutate and POST /validate-policies\n")
+            let paths = Endpoint::ALL.map(Endpoint::path).join(", ");
+            (
+                StatusCode::NOT_FOUND,
+                format!("no such path; an AdmissionReview is sent with POST to one of {paths}\n"),
+            )
         })
         .with_state(state)
 }

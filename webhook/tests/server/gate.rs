@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
-use sallyport::server::Gate;
+use sallyport::server::{Gate, Share};
 use sallyport_admission::{Decision, Request};
 use tokio::sync::Notify;
 
@@ -29,7 +29,11 @@ impl Fake {
 }
 
 impl Gate for Fake {
-    fn mutate(&self, request: &Request) -> Decision {
+    fn mutate(&self, request: &Request, _: Share) -> Decision {
+        (self.decide)(request)
+    }
+
+    fn validate(&self, request: &Request, _: Share) -> Decision {
         (self.decide)(request)
     }
 

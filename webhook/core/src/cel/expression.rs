@@ -15,8 +15,10 @@ use super::checks::{self, Returns};
 use super::error::{CompileError, EvaluationError};
 use super::library::ENVIRONMENT;
 use super::metering;
+use super::reads::reads;
 use super::result::to_json;
 use super::scope::{Scope, Variable};
+use crate::object::Reads;
 
 /// Bytes of an expression.
 pub const MAX_EXPRESSION_LENGTH: usize = 4096;
@@ -26,6 +28,7 @@ pub struct Expression {
     source: String,
     metered: IdedExpr,
     variables: BTreeSet<Variable>,
+    reads: Reads,
     environment: Arc<Env>,
 }
 
@@ -70,8 +73,10 @@ impl Expression {
             let (line, column) = position(source, &positions, fault.id);
             CompileError { message: fault.message, line, column }
         })?;
+        let reads = reads(&expr);
         Ok(Self {
             source: source.to_owned(),
+            reads,
             metered: metering::meter(expr),
             variables,
             environment: Arc::clone(environment),
@@ -88,6 +93,11 @@ impl Expression {
     #[must_use]
     pub fn variables(&self) -> &BTreeSet<Variable> {
         &self.variables
+    }
+
+    /// The metadata of `object` and `oldObject` that it reads.
+    pub(crate) fn reads(&self) -> &Reads {
+        &self.reads
     }
 
     /// Whether the condition holds.

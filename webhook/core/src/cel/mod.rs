@@ -19,6 +19,7 @@ mod json_map;
 mod json_value;
 mod library;
 mod metering;
+mod reads;
 mod result;
 mod scope;
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Facts;
 use crate::cel::{EvaluationError, Expression, Variable};
-use crate::object::{Pod, PodBearing, has_labels};
+use crate::object::{Keys, Pod, PodBearing, Reads, has_labels};
 
 /// Labels that the object must have, and a CEL expression that must be true of it.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Conditions {
     }
 
     /// Whether the object, as it stands now, meets the conditions. The labels are those of the pod, or of the
-    /// object where it holds none.
+    /// object where it holds none; on DELETE, those of the old object.
     pub(crate) fn hold(
         &self,
         facts: &Facts<'_>,
@@ -46,13 +46,20 @@ impl Conditions {
     ) -> Result<bool, EvaluationError> {
         let labelled = match kind.and_then(|kind| Pod::of(kind, object)) {
             Some(pod) => Some(pod.template()),
-            None => object.as_object(),
+            None => object.as_object().or_else(|| facts.request.old_object.as_object()),
         };
         let wanted = self.labels.iter().map(|(k, v)| (k.as_str(), v.as_str()));
         if !self.labels.is_empty() && labelled.is_none_or(|fields| !has_labels(fields, wanted)) {
             return Ok(false);
         }
         self.when.as_ref().map_or(Ok(true), |when| facts.evaluate(when, object))
+    }
+
+    /// The metadata that they depend on.
+    pub(crate) fn reads(&self) -> Reads {
+        let mut reads = Reads { labels: Keys::these(self.labels.keys().cloned()), ..Reads::default() };
+        self.when.iter().for_each(|when| reads.extend(when.reads()));
+        reads
     }
 
     /// Whether no object can meet both: they ask for different values of one label.

@@ -2,7 +2,7 @@
 
 use sallyport_policy::{Diagnostics, FieldPath};
 
-use crate::GroupVersionKind;
+use crate::{GroupVersionKind, PodBearing};
 
 /// `*`, `Pod`, or with its group `Certificate.cert-manager.io`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +106,14 @@ impl KindPattern {
             Self::Any => None,
             Self::BuiltIn(kind) | Self::Of { kind, .. } => Some(kind),
         }
+    }
+
+    /// Whether an object of this kind may hold a pod.
+    pub(crate) fn may_hold_pod(&self) -> bool {
+        let kinds = || PodBearing::ALL.into_iter();
+        self.kind().is_none_or(|name| {
+            kinds().any(|known| name == known.kind() && self.matches(&known.group_version_kind()))
+        })
     }
 
     /// Whether an object may be of both.

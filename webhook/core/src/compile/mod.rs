@@ -15,9 +15,11 @@ pub(crate) use conditions::Conditions;
 pub(crate) use kind_pattern::KindPattern;
 pub(crate) use mutate_entry::CompiledEntry;
 pub(crate) use scope::{CompiledScope, Facts};
+pub(crate) use validate_entry::CompiledRule;
 
 use crate::NAMESPACES_OUT_OF_REACH;
-use crate::resources::{ControllerHandling, FailurePolicy, WorkloadPolicySpec};
+use crate::object::Reads;
+use crate::resources::{ControllerHandling, ExceptionRules, FailurePolicy, WorkloadPolicySpec};
 
 /// A WorkloadPolicy that is right, ready to decide with.
 #[derive(Debug)]
@@ -28,8 +30,11 @@ pub struct Policy {
     pub(crate) controllers: ControllerHandling,
     pub(crate) scope: CompiledScope,
     pub(crate) exclude: Option<CompiledScope>,
-    pub(crate) entries: Vec<CompiledEntry>,
-    validations: usize,
+    pub(crate) mutations: Vec<CompiledEntry>,
+    pub(crate) rules: Vec<CompiledRule>,
+    /// The metadata that decides whether the policy is about an object.
+    pub(crate) reads: Reads,
+    pub(crate) exceptions: ExceptionRules,
 }
 
 impl Policy {
@@ -67,7 +72,7 @@ impl Policy {
             &mut found,
         );
 
-        let entries: Vec<CompiledEntry> = spec
+        let mutations: Vec<CompiledEntry> = spec
             .mutate
             .iter()
             .enumerate()
@@ -76,9 +81,17 @@ impl Policy {
                 CompiledEntry::compile(name, entry, spec, &scope, &at, &mut found)
             })
             .collect();
-        for (i, entry) in spec.validate.iter().enumerate() {
-            validate_entry::check(entry, &entry_path(&path.field("validate"), i, &entry.name), &mut found);
-        }
+        let rules: Vec<CompiledRule> = spec
+            .validate
+            .iter()
+            .enumerate()
+            .filter_map(|(i, entry)| {
+                let at = entry_path(&path.field("validate"), i, &entry.name);
+                CompiledRule::compile(name, entry, spec, &scope, &at, &mut found)
+            })
+            .collect();
+        let mut reads = scope.reads();
+        exclude.iter().for_each(|exclude| reads.extend(&exclude.reads()));
         warn_of_evasion(spec, &path, &mut found);
         warn_of_namespaces(spec, &path, &mut found);
 
@@ -89,8 +102,10 @@ impl Policy {
             controllers: spec.controllers,
             scope,
             exclude,
-            entries,
-            validations: spec.validate.len(),
+            mutations,
+            rules,
+            reads,
+            exceptions: spec.exceptions.clone(),
         });
         (policy, found)
     }
@@ -116,13 +131,13 @@ impl Policy {
     /// How many mutation entries the policy has.
     #[must_use]
     pub fn mutations(&self) -> usize {
-        self.entries.len()
+        self.mutations.len()
     }
 
     /// How many validation entries the policy has.
     #[must_use]
     pub fn validations(&self) -> usize {
-        self.validations
+        self.rules.len()
     }
 }
 

@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use sallyport_policy::{Diagnostics, FieldPath};
 
-use super::{CompiledScope, Conditions};
+use super::{CompiledScope, Conditions, KindPattern};
 use crate::mutate::{
     AddContainer, ApartFill, EnvFill, JsonPatch, MetadataFill, PriorityClass, ProbeFill, PullPolicy,
     ResourceFill, SchedulingFill, SecurityContextFill, Selection, SpreadFill, Terms, TokenAutomount,
     Transformation, WritablePaths,
 };
-use crate::object::PodBearing;
 use crate::resources::{FailurePolicy, MutateEntry, Strategy, WorkloadPolicySpec};
-use crate::{GroupVersionKind, Mode, Source};
+use crate::{Mode, Source};
 
 /// A name, conditions and one transformation.
 #[derive(Debug)]
@@ -47,19 +46,7 @@ impl CompiledEntry {
             );
         }
         let (action, transformation) = actions.pop()?;
-        let holds_pods = |kind: &super::KindPattern| {
-            kind.kind().is_none_or(|name| {
-                PodBearing::ALL.iter().any(|known| {
-                    let gvk = GroupVersionKind {
-                        group: known.group().to_owned(),
-                        version: String::new(),
-                        kind: known.kind().to_owned(),
-                    };
-                    name == known.kind() && kind.matches(&gvk)
-                })
-            })
-        };
-        if !transformation.applies_to_any_kind() && !scope.kinds.iter().any(holds_pods) {
+        if !transformation.applies_to_any_kind() && !scope.kinds.iter().any(KindPattern::may_hold_pod) {
             found.error(
                 path.field(action),
                 "none of the policy's kinds holds a pod; other kinds take only metadata and patch",

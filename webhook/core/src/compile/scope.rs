@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::KindPattern;
 use super::conditions::expression;
 use crate::cel::{Budget, EvaluationError, Expression, Scope as CelScope};
-use crate::object::get_str;
+use crate::object::{Keys, Reads, get_str};
 use crate::resources::Scope;
 use crate::{GroupVersionKind, Namespace, Operation, Request};
 
@@ -106,6 +106,14 @@ impl CompiledScope {
         Ok(true)
     }
 
+    /// The metadata of objects that it depends on.
+    pub(crate) fn reads(&self) -> Reads {
+        let keys = self.object_selector.iter().flat_map(Selector::keys);
+        let mut reads = Reads { labels: Keys::these(keys), ..Reads::default() };
+        self.conditions.iter().for_each(|(_, condition)| reads.extend(condition.reads()));
+        reads
+    }
+
     /// Whether the scope names this kind, and not only every kind.
     pub(crate) fn names_kind(&self, gvk: &GroupVersionKind) -> bool {
         self.kinds.iter().any(|kind| kind.kind().is_some() && kind.matches(gvk))
@@ -159,12 +167,16 @@ impl<'r> Facts<'r> {
 
     /// Evaluates an expression over `object`.
     pub(crate) fn evaluate(&self, expression: &Expression, object: &Value) -> Result<bool, EvaluationError> {
-        let scope = CelScope::new(&self.budget)
+        expression.evaluate_bool(&self.scope(object))
+    }
+
+    /// What expressions over `object` can name.
+    pub(crate) fn scope<'s>(&'s self, object: &'s Value) -> CelScope<'s> {
+        CelScope::new(&self.budget)
             .object(object)
             .old_object(&self.request.old_object)
             .request(self.request_value.get_or_init(|| request_value(self.request)))
-            .namespace_object(self.namespace_value.get_or_init(|| namespace_value(self.namespace)));
-        expression.evaluate_bool(&scope)
+            .namespace_object(self.namespace_value.get_or_init(|| namespace_value(self.namespace)))
     }
 
     fn namespace_matches(&self, selector: &Selector) -> bool {

@@ -1,77 +1,119 @@
-//! What can be said of a validation entry before anything is judged by it.
+//! One validation entry, compiled.
 
-use sallyport_policy::{Diagnostics, FieldPath, check_label_key};
+use std::sync::Arc;
 
-use super::Conditions;
-use crate::cel::Expression;
-use crate::resources::ValidateEntry;
+use sallyport_policy::{Diagnostics, FieldPath};
 
-/// Finds what is wrong with an entry.
-pub(super) fn check(entry: &ValidateEntry, path: &FieldPath, found: &mut Diagnostics) {
-    Conditions::compile(&entry.labels, entry.when.as_deref(), path, found);
-    let given = [
-        ("podSecurity", entry.pod_security.is_some()),
-        ("images", entry.images.is_some()),
-        ("metadata", entry.metadata.is_some()),
-        ("probes", entry.probes.is_some()),
-        ("resources", entry.resources.is_some()),
-        ("secretsInEnv", entry.secrets_in_env.is_some()),
-        ("serviceAccount", entry.service_account.is_some()),
-        ("spread", entry.spread.is_some()),
-        ("cel", entry.cel.is_some()),
-        ("requireTraffic", entry.require_traffic.is_some()),
-    ];
-    let names: Vec<&str> = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
-    if names.len() != 1 {
-        let given =
-            if names.is_empty() { "has none".to_owned() } else { format!("has {}", names.join(" and ")) };
-        found.error(
-            path.clone(),
-            format!("an entry has exactly one rule, such as podSecurity; this one {given}"),
-        );
+use super::{CompiledScope, Conditions, KindPattern};
+use crate::mutate::Selection;
+use crate::object::Reads;
+use crate::resources::{FailurePolicy, ValidateEntry, WorkloadPolicySpec};
+use crate::validate::{
+    About, CelCheck, Images, NamedServiceAccount, PodSecurity, RequireTraffic, RequiredMetadata,
+    RequiredProbes, RequiredSpread, ResourceBounds, Rule, SecretsInEnv,
+};
+use crate::{Mode, Source};
+
+/// A name, conditions and one rule.
+#[derive(Debug)]
+pub(crate) struct CompiledRule {
+    pub(crate) source: Source,
+    pub(crate) mode: Mode,
+    /// Whether a request is refused when it can't be said whether it breaks the rule.
+    pub(crate) fails_closed: bool,
+    pub(crate) conditions: Conditions,
+    pub(crate) selection: Selection,
+    pub(crate) rule: Box<dyn Rule>,
+    /// The metadata that the verdict depends on.
+    pub(crate) reads: Reads,
+}
+
+impl CompiledRule {
+    pub(super) fn compile(
+        policy: &str,
+        entry: &ValidateEntry,
+        spec: &WorkloadPolicySpec,
+        scope: &CompiledScope,
+        path: &FieldPath,
+        found: &mut Diagnostics,
+    ) -> Option<Self> {
+        let conditions = Conditions::compile(&entry.labels, entry.when.as_deref(), path, found);
+        let mut rules = rules(entry, path, found);
+        if rules.len() != 1 {
+            let names: Vec<&str> = rules.iter().map(|(name, _)| *name).collect();
+            let given =
+                if names.is_empty() { "has none".to_owned() } else { format!("has {}", names.join(" and ")) };
+            found.error(
+                path.clone(),
+                format!("an entry has exactly one rule, such as podSecurity; this one {given}"),
+            );
+        }
+        let (name, rule) = rules.pop()?;
+        if rule.about() == About::Pods && !scope.kinds.iter().any(KindPattern::may_hold_pod) {
+            found.error(
+                path.field(name),
+                "none of the policy's kinds holds a pod; other kinds take only metadata and cel",
+            );
+        }
+        if entry.containers.is_some() && !rule.heeds_containers() {
+            let whole = "has no effect: the rule is about the object as a whole";
+            found.warn(path.field("containers"), whole);
+        }
+        let mode = entry.mode.unwrap_or(spec.mode);
+        let mut reads = rule.reads();
+        reads.extend(&conditions.reads());
+        Some(Self {
+            source: Source { policy: Arc::from(policy), entry: Arc::from(entry.name.as_str()) },
+            mode,
+            fails_closed: mode == Mode::Enforce && spec.failure_policy == FailurePolicy::Fail,
+            conditions,
+            selection: Selection::to_judge(entry.containers.as_ref()),
+            rule,
+            reads,
+        })
     }
-    if let Some(rule) = &entry.cel {
-        let at = path.field("cel");
-        if let Err(error) = Expression::compile(&rule.expression) {
-            found.error(at.field("expression"), error.to_string());
-        }
-        if let Some(message) = &rule.message_expression
-            && let Err(error) = Expression::compile_message(message)
-        {
-            found.error(at.field("messageExpression"), error.to_string());
-        }
-        if rule.message.is_some() && rule.message_expression.is_some() {
-            found.error(at.field("messageExpression"), "give message or messageExpression, not both");
-        }
+}
+
+/// The rules that an entry gives, with the names of their fields.
+fn rules(
+    entry: &ValidateEntry,
+    path: &FieldPath,
+    found: &mut Diagnostics,
+) -> Vec<(&'static str, Box<dyn Rule>)> {
+    let mut rules: Vec<(&'static str, Box<dyn Rule>)> = Vec::new();
+    if let Some(rule) = &entry.pod_security {
+        let at = path.field("podSecurity");
+        rules.push(("podSecurity", Box::new(PodSecurity::compile(rule, &at, found))));
     }
-    if let Some(version) = entry.pod_security.as_ref().and_then(|rule| rule.version.as_ref())
-        && version != "latest"
-        && version.strip_prefix("v1.").is_none_or(|minor| minor.parse::<u16>().is_err())
-    {
-        found.error(
-            path.field("podSecurity").field("version"),
-            format!("found `{version}`; expected latest or v1.N"),
-        );
+    if let Some(rule) = &entry.images {
+        rules.push(("images", Box::new(Images::compile(rule, &path.field("images"), found))));
     }
     if let Some(rule) = &entry.metadata {
-        let lists =
-            [("requiredLabels", &rule.required_labels), ("requiredAnnotations", &rule.required_annotations)];
-        for (field, keys) in lists {
-            for (i, key) in keys.iter().enumerate() {
-                if let Err(wrong) = check_label_key(key) {
-                    found.error(path.field("metadata").field(field).index(i), wrong.to_string());
-                }
-            }
-        }
+        rules.push(("metadata", Box::new(RequiredMetadata::compile(rule, &path.field("metadata"), found))));
+    }
+    if let Some(rule) = &entry.probes {
+        rules.push(("probes", Box::new(RequiredProbes::compile(rule, &path.field("probes"), found))));
     }
     if let Some(rule) = &entry.resources {
-        for (resource, min) in &rule.min {
-            if let Some(max) = rule.max.get(resource)
-                && min > max
-            {
-                let at = path.field("resources").field("min").key(resource);
-                found.error(at, format!("the least, {min}, is above the most, {max}"));
-            }
-        }
+        rules.push(("resources", Box::new(ResourceBounds::compile(rule, &path.field("resources"), found))));
     }
+    if let Some(rule) = &entry.secrets_in_env {
+        let at = path.field("secretsInEnv");
+        rules.push(("secretsInEnv", Box::new(SecretsInEnv::compile(rule, &at, found))));
+    }
+    if let Some(rule) = &entry.service_account {
+        let at = path.field("serviceAccount");
+        rules.push(("serviceAccount", Box::new(NamedServiceAccount::compile(rule, &at, found))));
+    }
+    if let Some(rule) = &entry.spread {
+        rules.push(("spread", Box::new(RequiredSpread::compile(rule, &path.field("spread"), found))));
+    }
+    if let Some(rule) = &entry.cel {
+        rules.push(("cel", Box::new(CelCheck::compile(rule, &path.field("cel"), found))));
+    }
+    if let Some(rule) = &entry.require_traffic {
+        let at = path.field("requireTraffic");
+        rules.push(("requireTraffic", Box::new(RequireTraffic::compile(rule, &at, found))));
+    }
+    rules
 }

@@ -74,6 +74,10 @@ pub(crate) struct Selection {
 const CHANGED_BY_DEFAULT: [ContainerType; 3] =
     [ContainerType::Container, ContainerType::Init, ContainerType::Sidecar];
 
+/// The types of container that a validation entry judges when it names none: all of them.
+const JUDGED_BY_DEFAULT: [ContainerType; 4] =
+    [ContainerType::Container, ContainerType::Init, ContainerType::Sidecar, ContainerType::Ephemeral];
+
 impl Default for Selection {
     fn default() -> Self {
         Self { names: Vec::new(), types: CHANGED_BY_DEFAULT.to_vec() }
@@ -81,8 +85,18 @@ impl Default for Selection {
 }
 
 impl Selection {
+    /// What a mutation entry is about.
     pub(crate) fn of(containers: Option<&Containers>) -> Self {
-        let mut selection = Self::default();
+        Self::default().narrowed_to(containers)
+    }
+
+    /// What a validation entry is about.
+    pub(crate) fn to_judge(containers: Option<&Containers>) -> Self {
+        Self { names: Vec::new(), types: JUDGED_BY_DEFAULT.to_vec() }.narrowed_to(containers)
+    }
+
+    fn narrowed_to(self, containers: Option<&Containers>) -> Self {
+        let mut selection = self;
         if let Some(containers) = containers {
             selection.names = containers.names.iter().map(|name| Glob::from(name.as_str())).collect();
             if !containers.types.is_empty() {
@@ -92,9 +106,14 @@ impl Selection {
         selection
     }
 
+    /// Whether the entry changes such a container; a mesh's own it never does.
     pub(crate) fn selects(&self, kind: ContainerType, name: &str) -> bool {
+        !is_mesh_container(name) && self.judges(kind, name)
+    }
+
+    /// Whether the entry judges such a container.
+    pub(crate) fn judges(&self, kind: ContainerType, name: &str) -> bool {
         self.types.contains(&kind)
-            && !is_mesh_container(name)
             && (self.names.is_empty() || self.names.iter().any(|glob| glob.matches(name)))
     }
 

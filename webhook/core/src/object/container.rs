@@ -40,11 +40,6 @@ pub(crate) fn container_type(list: ContainerList, container: &Fields) -> Contain
     }
 }
 
-/// Whether a service mesh's injector owns containers of this name.
-pub(crate) fn is_mesh_container(name: &str) -> bool {
-    matches!(name, "istio-proxy" | "istio-init" | "istio-validation") || name.starts_with("linkerd-")
-}
-
 /// An element's `name`; empty where it has none.
 pub(crate) fn name_of(element: &Value) -> &str {
     element.get("name").and_then(Value::as_str).unwrap_or_default()

@@ -71,6 +71,16 @@ impl PodBearing {
         }
     }
 
+    /// Group, version and kind.
+    #[must_use]
+    pub fn group_version_kind(self) -> GroupVersionKind {
+        GroupVersionKind {
+            group: self.group().to_owned(),
+            version: "v1".to_owned(),
+            kind: self.kind().to_owned(),
+        }
+    }
+
     /// The fields that lead to what has the pod's `metadata` and `spec`.
     #[must_use]
     pub const fn template(self) -> &'static [&'static str] {

@@ -2,13 +2,16 @@
 
 mod container;
 mod kind;
+mod mesh;
 mod pod;
+mod reads;
 
-pub(crate) use container::{
-    CONTAINER_LISTS, ContainerList, container_type, is_mesh_container, name_of, named_element,
-};
+pub(crate) use container::{CONTAINER_LISTS, ContainerList, container_type, name_of, named_element};
 pub use kind::PodBearing;
-pub(crate) use pod::{ContainerMut, ContainerPath, Os, Pod, PodMut, Reach};
+pub use mesh::MESH_IMAGES;
+pub(crate) use mesh::{is_mesh_container, is_mesh_s_own};
+pub(crate) use pod::{Container, ContainerMut, ContainerPath, Os, Pod, PodMut, Reach};
+pub(crate) use reads::{Keys, Reads};
 
 use serde_json::{Map, Value};
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     CONTAINER_LISTS, ContainerList, Fields, PodBearing, container_type, get_list, get_object, get_str,
-    is_mesh_container, name_of,
+    is_mesh_container, is_mesh_s_own, name_of,
 };
 use crate::resources::ContainerType;
 
@@ -78,6 +78,18 @@ impl<'o> Pod<'o> {
         })
     }
 
+    /// Every container with its place, in the order of their start.
+    pub(crate) fn named_containers(self) -> impl Iterator<Item = Container<'o>> {
+        CONTAINER_LISTS.into_iter().flat_map(move |list| {
+            get_list(self.spec, &[list.field()]).iter().filter_map(move |value| {
+                let fields = value.as_object()?;
+                let name = get_str(fields, &["name"]).unwrap_or_default().to_owned();
+                let kind = container_type(list, fields);
+                Some(Container { value, fields, kind, path: ContainerPath { list, name } })
+            })
+        })
+    }
+
     /// Every container that no mesh owns.
     pub(crate) fn own_containers(self) -> impl Iterator<Item = (ContainerList, &'o Fields)> {
         self.containers().filter(|(_, c)| !is_mesh_container(get_str(c, &["name"]).unwrap_or_default()))
@@ -88,6 +100,27 @@ impl<'o> Pod<'o> {
         CONTAINER_LISTS
             .into_iter()
             .find(|list| get_list(self.spec, &[list.field()]).iter().any(|c| name_of(c) == name))
+    }
+}
+
+/// A container and its place.
+#[derive(Clone)]
+pub(crate) struct Container<'o> {
+    pub(crate) value: &'o Value,
+    pub(crate) fields: &'o Fields,
+    pub(crate) kind: ContainerType,
+    pub(crate) path: ContainerPath,
+}
+
+impl Container<'_> {
+    /// The container's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.path.name
+    }
+
+    /// Whether a mesh's injector added it: known by its name and its image, whose repository is one of `images`.
+    pub(crate) fn is_mesh_s_own(&self, images: &[String]) -> bool {
+        is_mesh_s_own(self.fields, images)
     }
 }
 

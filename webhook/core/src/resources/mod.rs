@@ -22,7 +22,7 @@ pub use security_context::{
     SeccompProfile, SecurityContexts, Sysctl, WindowsOptions,
 };
 pub use validate::{
-    CelRule, DigestRequirement, Forbidden, ImageRule, ImageTags, MetadataRule, PodSecurityLevel,
+    CelRule, DigestRequirement, ForEach, Forbidden, ImageRule, ImageTags, MetadataRule, PodSecurityLevel,
     PodSecurityRule, ProbeKind, ProbeRule, RequiredResources, ResourceRule, ServiceAccountRule, SpreadRule,
     TrafficRequirement, ValidateEntry,
 };

@@ -27,7 +27,7 @@ pub(super) fn find(policies: &[Policy]) -> Vec<(&str, Diagnostic)> {
     let mut by_field: HashMap<String, Vec<Setting<'_>>> = HashMap::new();
     let mut found = Vec::new();
     for policy in policies {
-        for entry in policy.entries.iter().filter(|entry| entry.mode == Mode::Enforce) {
+        for entry in policy.mutations.iter().filter(|entry| entry.mode == Mode::Enforce) {
             for (field, value) in entry.transformation.sets() {
                 let settings = by_field.entry(field.clone()).or_default();
                 for earlier in settings.iter() {

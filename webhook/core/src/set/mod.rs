@@ -3,9 +3,14 @@
 mod conflict;
 mod index;
 
+use std::collections::HashMap;
+
 use sallyport_policy::Diagnostic;
 
 use crate::compile::{Facts, Policy};
+use crate::exceptions::Exception;
+use crate::object::MESH_IMAGES;
+use crate::traffic::TrafficSelector;
 use index::Index;
 
 /// A set of compiled policies in the order in which they apply: ascending priority, then name.
@@ -14,6 +19,10 @@ pub struct PolicySet {
     policies: Vec<Policy>,
     index: Index,
     out_of_reach: Vec<String>,
+    exceptions: HashMap<String, Vec<Exception>>,
+    traffic: Vec<TrafficSelector>,
+    mesh_images: Vec<String>,
+    judges: bool,
 }
 
 /// Namespaces that no policy reaches unless the set is told otherwise, so that the control plane can always restart.
@@ -25,7 +34,16 @@ impl PolicySet {
     pub fn new(mut policies: Vec<Policy>) -> Self {
         policies.sort_by(|a, b| a.priority.cmp(&b.priority).then_with(|| a.name.cmp(&b.name)));
         let index = Index::of(&policies);
-        Self { policies, index, out_of_reach: NAMESPACES_OUT_OF_REACH.map(str::to_owned).to_vec() }
+        let judges = policies.iter().any(|policy| !policy.rules.is_empty());
+        Self {
+            policies,
+            index,
+            out_of_reach: NAMESPACES_OUT_OF_REACH.map(str::to_owned).to_vec(),
+            exceptions: HashMap::new(),
+            traffic: Vec::new(),
+            mesh_images: MESH_IMAGES.map(str::to_owned).to_vec(),
+            judges,
+        }
     }
 
     /// The set with one more namespace that no policy reaches, such as Sallyport's own.
@@ -33,6 +51,52 @@ impl PolicySet {
     pub fn sparing(mut self, namespace: impl Into<String>) -> Self {
         self.out_of_reach.push(namespace.into());
         self
+    }
+
+    /// The set with these exceptions; each is honoured only where the policy says so.
+    #[must_use]
+    pub fn excepting(mut self, exceptions: impl IntoIterator<Item = Exception>) -> Self {
+        for exception in exceptions {
+            for policy in exception.policies() {
+                self.exceptions.entry(policy.to_owned()).or_default().push(exception.clone());
+            }
+        }
+        self
+    }
+
+    /// The set that knows these traffic policies, for `requireTraffic`.
+    #[must_use]
+    pub fn knowing(mut self, traffic: Vec<TrafficSelector>) -> Self {
+        self.traffic = traffic;
+        self
+    }
+
+    /// The set that takes containers of these repositories for a mesh's own too, where their names say so. Those of
+    /// [`MESH_IMAGES`] are known already.
+    #[must_use]
+    pub fn trusting_mesh_images(mut self, repositories: impl IntoIterator<Item = String>) -> Self {
+        self.mesh_images.extend(repositories);
+        self
+    }
+
+    /// The exceptions that name a policy.
+    pub(crate) fn exceptions(&self, policy: &str) -> impl Iterator<Item = &Exception> {
+        self.exceptions.get(policy).into_iter().flatten()
+    }
+
+    /// The traffic policies that there are.
+    pub(crate) fn traffic(&self) -> &[TrafficSelector] {
+        &self.traffic
+    }
+
+    /// The repositories of the meshes' own images.
+    pub(crate) fn mesh_images(&self) -> &[String] {
+        &self.mesh_images
+    }
+
+    /// Whether any policy validates.
+    pub(crate) fn judges(&self) -> bool {
+        self.judges
     }
 
     /// The policies in the order in which they apply.

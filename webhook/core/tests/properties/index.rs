@@ -6,7 +6,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use sallyport_admission::{Namespace, PolicySet, Request, decide};
+use sallyport_admission::{Context, Namespace, PolicySet, Request, mutate};
 use serde_json::{Value, json};
 
 use crate::reading;
@@ -123,7 +123,7 @@ proptest! {
                 .filter(|(_, scope)| scope.matches(&request, &namespace))
                 .map(|(number, _)| format!("p{number:04}/mark"))
                 .collect();
-            let decision = decide(&set, &request, Some(&namespace));
+            let decision = mutate(&set, &request, &Context { namespace: Some(&namespace), ..Context::default() });
             let decided: Vec<String> = decision.changes.iter().map(|change| change.source.to_string()).collect();
             prop_assert_eq!(decided, wanted);
         }

@@ -1,6 +1,6 @@
 //! The invariants of the admission gate as far as they are about mutation, for one object and one set of policies.
 
-use sallyport_admission::{Decision, Mode, PolicySet, decide};
+use sallyport_admission::{Context, Decision, Mode, PolicySet, mutate};
 use serde_json::{Value, json};
 
 use crate::pods::NOT_READY;
@@ -9,7 +9,7 @@ use crate::{kept, reading, rfc6902, validity};
 /// Decides about the creation of `pod` and checks what must hold of every decision. The object as it comes out.
 #[track_caller]
 pub(crate) fn hold(set: &PolicySet, pod: &Value) -> Value {
-    let decision = decide(set, &reading::creation(pod), None);
+    let decision = mutate(set, &reading::creation(pod), &Context::default());
     let result = decision.mutated.clone().unwrap_or_else(|| pod.clone());
 
     the_patch_gives_the_result(pod, &decision, &result);
@@ -58,7 +58,7 @@ fn the_patch_gives_the_result(pod: &Value, decision: &Decision, result: &Value) 
 
 #[track_caller]
 fn a_second_call_changes_nothing(set: &PolicySet, result: &Value, first: &Decision) {
-    let second = decide(set, &reading::creation(result), None);
+    let second = mutate(set, &reading::creation(result), &Context::default());
     assert!(
         second.mutated.is_none() && enforced(&second) == 0,
         "the second call changes {}\n{:#?}\nafter the first changed {:#?}",
@@ -81,7 +81,7 @@ fn a_second_call_changes_only_what_is_new(set: &PolicySet, result: &Value) {
     let containers = added["spec"]["containers"].as_array_mut().expect("a pod has containers");
     containers.push(json!({"name": "added", "image": "registry.example.com/added:1"}));
 
-    let decision = decide(set, &reading::creation(&added), None);
+    let decision = mutate(set, &reading::creation(&added), &Context::default());
     let mut again = decision.mutated.unwrap_or_else(|| added.clone());
     let volumes: Vec<Value> = result["spec"]["volumes"].as_array().cloned().unwrap_or_default();
     let is_new = |element: &Value| element["name"] == "added";

@@ -1,34 +1,33 @@
-//! Decides about a request.
+//! What a request's object is given.
 
 use serde_json::Value;
 
+use super::{author, exception, fail, is_genuine_mirror, matching, subject};
 use crate::compile::{CompiledEntry, Facts};
 use crate::difference::difference;
 use crate::mutate::{Outcome, Plan, run};
-use crate::object::{Fields, PodBearing, Reach, get, get_list, get_str};
+use crate::object::{Fields, PodBearing, Reach, get, get_list};
 use crate::set::PolicySet;
-use crate::{Change, Decision, Finding, Mode, Namespace, Operation, Request};
+use crate::{Change, Context, Decision, Finding, Mode, Namespace, Operation, Request};
 
-/// Decides about a request: what the object is given, and why.
-///
-/// `namespace` is what is known of the request's namespace; where it is `None`, only its name is.
+/// Decides what the object is given, and why. The request is refused only where a policy that fails closed can't say
+/// whether it applies.
 #[must_use]
-pub fn decide(set: &PolicySet, request: &Request, namespace: Option<&Namespace>) -> Decision {
+pub fn mutate(set: &PolicySet, request: &Request, context: &Context<'_>) -> Decision {
     let mut decision = Decision { allowed: true, ..Decision::default() };
+    if let Some(object) = author::recorded(request) {
+        decision.patch = difference(&request.object, &object);
+        decision.mutated = Some(object);
+        return decision;
+    }
     let Some((kind, reach)) = mutable(request) else { return decision };
     if set.spares(&request.namespace) {
         return decision;
     }
-    let named;
-    let namespace = match namespace {
-        None if !request.namespace.is_empty() => {
-            named = Namespace::named(request.namespace.clone());
-            Some(&named)
-        }
-        known => known,
-    };
-    let facts = Facts::new(request, namespace);
-    let entries = entries(set, &facts, namespace, kind, &mut decision);
+    let named = Namespace::named(request.namespace.as_str());
+    let context = &context.or_named(&named);
+    let facts = Facts::new(request, context.namespace);
+    let entries = entries(set, &facts, context, kind, &mut decision);
     if entries.is_empty() {
         return decision;
     }
@@ -73,15 +72,12 @@ fn mutable(request: &Request) -> Option<(Option<PodBearing>, Reach<'_>)> {
     // A new object is not being deleted, whatever it says: server-side apply lets its author write that.
     let deleted =
         request.operation != Operation::Create && get(object, &["metadata", "deletionTimestamp"]).is_some();
-    let mirror = get_str(object, &["metadata", "annotations", "kubernetes.io/config.mirror"]).is_some()
-        && get_str(object, &["spec", "nodeName"])
-            .is_some_and(|node| request.user_info.username.strip_prefix("system:node:") == Some(node));
     let kept_by_controller =
         !matches!(kind, None | Some(PodBearing::Pod | PodBearing::Job)) && has_controller(object);
-    (!deleted && !mirror && !kept_by_controller).then_some((kind, reach))
+    (!deleted && !is_genuine_mirror(request, object) && !kept_by_controller).then_some((kind, reach))
 }
 
-fn has_controller(object: &Fields) -> bool {
+pub(super) fn has_controller(object: &Fields) -> bool {
     let controls = |owner: &Value| owner.get("controller").and_then(Value::as_bool) == Some(true);
     get_list(object, &["metadata", "ownerReferences"]).iter().any(controls)
 }
@@ -90,29 +86,30 @@ fn has_controller(object: &Fields) -> bool {
 fn entries<'s>(
     set: &'s PolicySet,
     facts: &Facts<'_>,
-    namespace: Option<&Namespace>,
+    context: &Context<'_>,
     kind: Option<PodBearing>,
     decision: &mut Decision,
 ) -> Vec<&'s CompiledEntry> {
+    let matching = matching(set, facts, context, |policy, reason| {
+        for entry in &policy.mutations {
+            fail(&entry.source, entry.mode, entry.fails_closed, &reason, decision);
+        }
+    });
     let mut entries = Vec::new();
-    for policy in set.candidates(facts, namespace) {
-        let matched = policy.scope.matches(facts).and_then(|matched| {
-            Ok(matched && !policy.exclude.as_ref().map_or(Ok(false), |exclude| exclude.matches(facts))?)
-        });
-        match matched {
-            Ok(false) => {}
-            Ok(true) => {
-                // The template of a controller is changed only where a policy names its kind.
-                let pods = kind.is_some_and(|kind| {
-                    kind == PodBearing::Pod || policy.scope.names_kind(&facts.request.kind)
-                });
-                let applicable = policy.entries.iter();
-                entries.extend(applicable.filter(|e| pods || e.transformation.applies_to_any_kind()));
-            }
-            Err((condition, error)) => {
-                for entry in &policy.entries {
-                    fail(entry, &format!("condition {condition} can't be evaluated: {error}"), decision);
-                }
+    for policy in matching {
+        // The template of a controller is changed only where a policy names its kind.
+        let pods =
+            kind.is_some_and(|kind| kind == PodBearing::Pod || policy.scope.names_kind(&facts.request.kind));
+        for entry in policy.mutations.iter().filter(|e| pods || e.transformation.applies_to_any_kind()) {
+            let subject = [subject(facts.request)];
+            match exception(set, policy, &entry.source, &subject, context.now) {
+                None => entries.push(entry),
+                Some(exception) => decision.excepted.push(Finding {
+                    source: entry.source.clone(),
+                    mode: entry.mode,
+                    path: String::new(),
+                    message: format!("left out: {exception}"),
+                }),
             }
         }
     }
@@ -143,20 +140,8 @@ fn record(plan: &Plan<'_>, outcome: Outcome, modes: impl Fn(Mode) -> bool, decis
     }));
     for failure in outcome.failures {
         if let Some(entry) = entry(failure.entry) {
-            fail(entry, &failure.reason, decision);
+            fail(&entry.source, entry.mode, entry.fails_closed, &failure.reason, decision);
         }
     }
     outcome.object
-}
-
-/// Where it can't be said whether an entry applies, the policy's `failurePolicy` decides, as it does for a
-/// ValidatingAdmissionPolicy: an author must not be able to step out of a policy by making its conditions fail.
-fn fail(entry: &CompiledEntry, reason: &str, decision: &mut Decision) {
-    let (message, findings) = if entry.fails_closed {
-        decision.allowed = false;
-        (format!("{reason}, and failurePolicy is Fail"), &mut decision.violations)
-    } else {
-        (format!("left out: {reason}"), &mut decision.skipped)
-    };
-    findings.push(Finding { source: entry.source.clone(), mode: entry.mode, path: String::new(), message });
 }

@@ -1,0 +1,69 @@
+//! The pod that a controller would make.
+
+use crate::compile::Policy;
+use crate::object::PodBearing;
+use crate::offline::{Owner, PodOf, apply_defaults, pod_of};
+use crate::set::PolicySet;
+use crate::{Context, GroupVersionResource, Mode, Operation, Request, UserInfo};
+
+use super::mutate;
+use crate::resources::ControllerHandling;
+
+/// The request by which the controller would create its pod, as far as that can be known: the API server's defaults
+/// filled in and our own mutations done. What other webhooks would add is not there. `None` where there is no pod.
+pub(super) fn pod_to_be(
+    set: &PolicySet,
+    request: &Request,
+    kind: PodBearing,
+    context: &Context<'_>,
+) -> Option<Request> {
+    let PodOf { mut pod, owner } = pod_of(kind, &request.object)?;
+    apply_defaults(PodBearing::Pod, &mut pod);
+    let mut creation = Request {
+        uid: String::new(),
+        kind: PodBearing::Pod.group_version_kind(),
+        resource: GroupVersionResource {
+            group: String::new(),
+            version: "v1".to_owned(),
+            resource: "pods".to_owned(),
+        },
+        sub_resource: String::new(),
+        name: String::new(),
+        namespace: request.namespace.clone(),
+        operation: Operation::Create,
+        user_info: owner.as_ref().map_or_else(|| request.user_info.clone(), user),
+        object: pod,
+        old_object: serde_json::Value::Null,
+        dry_run: request.dry_run,
+    };
+    let everything = Context { failure_policy: None, ..*context };
+    if let Some(mutated) = mutate(set, &creation, &everything).mutated {
+        creation.object = mutated;
+    }
+    Some(creation)
+}
+
+/// The service account of the controller of such owners, where controllers have one each, as kubeadm sets them up.
+fn user(owner: &Owner) -> UserInfo {
+    let controller = match owner.kind.as_str() {
+        "ReplicaSet" => "replicaset-controller",
+        "StatefulSet" => "statefulset-controller",
+        "DaemonSet" => "daemon-set-controller",
+        "Job" => "job-controller",
+        _ => "replication-controller",
+    };
+    let groups = ["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"];
+    UserInfo {
+        username: format!("system:serviceaccount:kube-system:{controller}"),
+        groups: groups.map(str::to_owned).to_vec(),
+    }
+}
+
+/// What becomes of a verdict on the pod that a controller would make; `None` where there is to be none.
+pub(super) fn handling(policy: &Policy, mode: Mode) -> Option<Mode> {
+    match policy.controllers {
+        ControllerHandling::Enforce => Some(mode),
+        ControllerHandling::Warn => Some(mode.max(Mode::Warn)),
+        ControllerHandling::Ignore => None,
+    }
+}

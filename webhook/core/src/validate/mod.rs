@@ -1,0 +1,25 @@
+//! Validation: one rule a file, each a pure function of an object.
+
+mod cel;
+mod images;
+mod metadata;
+mod pod_security;
+mod probes;
+mod require_traffic;
+mod resources;
+mod rule;
+mod secrets_in_env;
+mod service_account;
+mod spread;
+
+pub(crate) use cel::CelCheck;
+pub(crate) use images::Images;
+pub(crate) use metadata::RequiredMetadata;
+pub(crate) use pod_security::PodSecurity;
+pub(crate) use probes::RequiredProbes;
+pub(crate) use require_traffic::RequireTraffic;
+pub(crate) use resources::ResourceBounds;
+pub(crate) use rule::{About, Report, Rule, Subject};
+pub(crate) use secrets_in_env::SecretsInEnv;
+pub(crate) use service_account::NamedServiceAccount;
+pub(crate) use spread::RequiredSpread;

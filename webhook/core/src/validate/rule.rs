@@ -1,0 +1,106 @@
+//! What every rule is.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::Request;
+use crate::compile::Facts;
+use crate::mutate::Selection;
+use crate::object::{Container, Pod, Reads};
+use crate::traffic::TrafficSelector;
+
+/// One rule of a validation entry, compiled.
+pub(crate) trait Rule: Send + Sync + fmt::Debug {
+    /// What it is about.
+    fn about(&self) -> About {
+        About::Pods
+    }
+
+    /// Whether it makes a difference to it which containers the entry selects.
+    fn heeds_containers(&self) -> bool {
+        false
+    }
+
+    /// The metadata that its verdict depends on.
+    fn reads(&self) -> Reads {
+        Reads::default()
+    }
+
+    /// Reports every violation, not the first.
+    fn judge(&self, subject: &Subject<'_>, report: &mut Report);
+}
+
+/// What a rule is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    /// Pods: those of the policy's kinds that make pods are judged by the pod that they would make.
+    Pods,
+    /// Objects of any kind.
+    Objects,
+}
+
+/// What is judged.
+pub(crate) struct Subject<'s> {
+    /// The request, the namespace, and the budget of expressions.
+    pub(crate) facts: &'s Facts<'s>,
+    /// The object; null on DELETE.
+    pub(crate) object: &'s Value,
+    /// The pod in it, where it holds one.
+    pub(crate) pod: Option<Pod<'s>>,
+    /// The entry's selection of containers.
+    pub(crate) selection: &'s Selection,
+    /// Whether an image is one of a mesh's own: see [`Container::is_mesh_s_own`].
+    pub(crate) mesh_images: &'s [String],
+    /// The traffic policies that there are.
+    pub(crate) traffic: &'s [TrafficSelector],
+}
+
+impl<'s> Subject<'s> {
+    /// The request.
+    pub(crate) fn request(&self) -> &'s Request {
+        self.facts.request
+    }
+
+    /// The pod's containers that the entry selects, in the order of their start. A mesh's own, known by name *and*
+    /// image, are left out.
+    pub(crate) fn containers(&self) -> impl Iterator<Item = Container<'s>> {
+        let (selection, mesh_images) = (self.selection, self.mesh_images);
+        let containers = self.pod.into_iter().flat_map(Pod::named_containers);
+        containers.filter(move |c| selection.judges(c.kind, c.name()) && !c.is_mesh_s_own(mesh_images))
+    }
+}
+
+/// The violations of one rule.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    prefix: &'static str,
+    pub(crate) violations: Vec<Violation>,
+    /// Why it can't be said whether there is a violation.
+    pub(crate) failures: Vec<String>,
+}
+
+/// What is wrong with one field.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Violation {
+    pub(crate) path: String,
+    pub(crate) message: String,
+}
+
+impl Report {
+    /// A report on the pod at `prefix`: empty, or the path of a template with a dot at the end.
+    pub(crate) fn within(prefix: &'static str) -> Self {
+        Self { prefix, ..Self::default() }
+    }
+
+    /// Reports what was found at a field, and what is wanted there. An empty path is the object as a whole.
+    pub(crate) fn violation(&mut self, path: impl fmt::Display, message: impl Into<String>) {
+        let path = format!("{}{path}", self.prefix);
+        self.violations.push(Violation { path, message: message.into() });
+    }
+
+    /// Reports that it can't be said whether there is a violation; the policy's `failurePolicy` decides.
+    pub(crate) fn fail(&mut self, reason: impl Into<String>) {
+        self.failures.push(reason.into());
+    }
+}
