@@ -7,6 +7,7 @@ mod duration;
 mod glob;
 mod label_selector;
 mod name;
+mod nearest;
 mod path;
 mod quantity;
 mod status_condition;
@@ -18,6 +19,7 @@ pub use label_selector::{LabelSelector, LabelSelectorOperator, LabelSelectorRequ
 pub use name::{
     InvalidName, NameKind, check_dns_label, check_dns_subdomain, check_label_key, check_label_value,
 };
+pub use nearest::nearest;
 pub use path::{FieldPath, Segment};
 pub use quantity::{Quantity, QuantityError};
 pub use status_condition::{ConditionStatus, StatusCondition};

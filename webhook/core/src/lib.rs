@@ -26,10 +26,10 @@ mod validate;
 
 pub use compile::Policy;
 pub use context::Context;
-pub use decide::{decide, mutate, validate};
+pub use decide::{applicable, decide, mutate, validate};
 pub use decision::{Change, Decision, Finding, Mode, Source};
 pub use exceptions::{Exception, NotHonoured};
 pub use object::{MESH_IMAGES, PodBearing};
 pub use request::{GroupVersionKind, GroupVersionResource, Namespace, Operation, Request, UserInfo};
-pub use set::{NAMESPACES_OUT_OF_REACH, PolicySet};
+pub use set::{Conflict, NAMESPACES_OUT_OF_REACH, PolicySet};
 pub use traffic::TrafficSelector;

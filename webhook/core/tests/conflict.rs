@@ -11,8 +11,11 @@ fn conflicts_are_found_where_two_entries_can_meet() {
     for case in reading::entries(&reading::data().join("conflict")) {
         if case.extension().is_some_and(|extension| extension == "yaml") {
             let set = reading::policy_set(&reading::text(&case).expect("the case can be read"));
-            let found: String =
-                set.conflicts().iter().map(|(policy, finding)| format!("{policy}: {finding}\n")).collect();
+            let found: String = set
+                .conflicts()
+                .iter()
+                .map(|found| format!("{}: {}\n", found.policy, found.diagnostic))
+                .collect();
             wrong.extend(golden::compare(&case.with_extension("want"), &found));
         }
     }

@@ -3,12 +3,22 @@
 use std::collections::{BTreeMap, HashMap};
 
 use sallyport_admission::resources::{PolicyExceptionSpec, WorkloadPolicySpec};
-use sallyport_admission::{Exception, Namespace, Policy, PolicySet, TrafficSelector};
+use sallyport_admission::{Conflict, Exception, Namespace, Policy, PolicySet, Source, TrafficSelector};
 use sallyport_policy::{API_VERSION, Diagnostic, Diagnostics, FieldPath, GROUP, Severity};
 use sallyport_traffic::TrafficPolicySpec;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use crate::source::{Document, Located, ReadError, decode};
+use crate::source::{Document, Located, Location, ReadError, decode};
+
+/// A list of a policy's entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What it changes.
+    Mutate,
+    /// What it judges.
+    Validate,
+}
 
 /// What was loaded, and everything that is to be said about it.
 #[derive(Debug, Default)]
@@ -52,6 +62,32 @@ impl Loaded {
     #[must_use]
     pub fn others(&self) -> usize {
         self.exceptions.len() + self.traffic
+    }
+
+    /// `file:line` of a policy's entry.
+    #[must_use]
+    pub fn place_of(&self, entry: &Source, part: Part) -> Option<String> {
+        let (document, at) = self.locate(entry, part)?;
+        Some(format!("{}:{}", document.origin.name(), at.line))
+    }
+
+    /// Where a policy's entry stands. Both lists may have an entry of this name: `part` is the likelier.
+    #[must_use]
+    pub fn locate(&self, entry: &Source, part: Part) -> Option<(&Document, Location)> {
+        let document = self.documents.get(&*entry.policy)?;
+        if entry.entry.is_empty() {
+            return Some((document, document.locate(&FieldPath::of("metadata.name"))));
+        }
+        let lists = match part {
+            Part::Mutate => ["mutate", "validate"],
+            Part::Validate => ["validate", "mutate"],
+        };
+        lists.into_iter().find_map(|list| {
+            let has = |other: &Value| other.get("name").and_then(Value::as_str) == Some(&entry.entry);
+            let found = document.value.pointer(&format!("/spec/{list}"))?.as_array()?.iter().any(has);
+            let path = FieldPath::of("spec").field(list).named(entry.entry.to_string());
+            found.then(|| (document, document.locate(&path)))
+        })
     }
 
     /// What is known of a namespace.
@@ -101,7 +137,11 @@ pub fn load(documents: Vec<Document>, errors: &[ReadError]) -> Loaded {
         .set
         .conflicts()
         .into_iter()
-        .filter_map(|(policy, diagnostic)| Some(loaded.documents.get(policy)?.place(diagnostic)))
+        .filter_map(|Conflict { policy, mut diagnostic, winner }| {
+            diagnostic.help =
+                loaded.place_of(winner, Part::Mutate).map(|place| format!("{winner} is {place}"));
+            Some(loaded.documents.get(policy)?.place(diagnostic))
+        })
         .collect();
     loaded.findings.extend(conflicts);
     loaded
@@ -159,7 +199,7 @@ fn decode_spec<T: DeserializeOwned>(document: &Document, findings: &mut Vec<Loca
 
 fn namespace(document: &Document) -> Namespace {
     let mut namespace = Namespace::named(document.name());
-    let labels = document.value.pointer("/metadata/labels").and_then(serde_json::Value::as_object);
+    let labels = document.value.pointer("/metadata/labels").and_then(Value::as_object);
     for (key, value) in labels.into_iter().flatten() {
         if let Some(value) = value.as_str() {
             namespace.labels.entry(key.clone()).or_insert_with(|| value.to_owned());

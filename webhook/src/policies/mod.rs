@@ -3,5 +3,5 @@
 mod load;
 mod store;
 
-pub use load::{Loaded, load};
+pub use load::{Loaded, Part, load};
 pub use store::Store;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sallyport_policy::{Diagnostic, FieldPath, Segment};
+use sallyport_policy::{Diagnostic, FieldPath, Segment, nearest};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -10,7 +10,6 @@ use super::deserializer::{Failure, Problem, Pruned};
 use super::document::Document;
 use super::locate::{self, Step};
 use super::report::Located;
-use super::suggest::nearest;
 
 /// The most that is reported of one document.
 const LIMIT: usize = 32;

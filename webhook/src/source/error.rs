@@ -173,6 +173,7 @@ impl Unreadable {
             Self::Syntax(kind) => return syntax_help(kind).map(str::to_owned),
             Self::DuplicateKey { first_line, .. } => format!("first set on line {first_line}"),
             Self::KeyNotString { found: "null" } => "put it in quotes".to_owned(),
+            Self::UnknownTag { .. } => "a value that begins with ! needs quotes: '!…'".to_owned(),
             Self::NotFinite { .. } => "in quotes it is a string".to_owned(),
             Self::Template => "render it first: helm template CHART | sallyport … -".to_owned(),
             Self::Kustomization => "build it: kustomize build DIR | sallyport … -".to_owned(),

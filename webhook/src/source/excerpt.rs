@@ -7,10 +7,8 @@ use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanConten
 use super::text::{Location, SourceText};
 use crate::plain::steers;
 
-/// The most characters of a line that are shown.
-const WIDTH: usize = 100;
-/// Characters that are shown before the marked ones when the line is cut.
-const LEAD: usize = 30;
+/// Columns between a mark and its label: `╰── `.
+const ARM: usize = 4;
 /// Columns of a tab.
 const TAB: usize = 4;
 
@@ -25,7 +23,10 @@ pub(super) struct Excerpt {
 
 impl Excerpt {
     /// The line in which `at` begins, with the part of `at` that is in it marked: at least one column.
-    pub(super) fn new(origin: &SourceText, at: &Location) -> Self {
+    ///
+    /// A line of more than `width` characters is cut, so that something of what stands before the mark is shown too.
+    pub(super) fn new(origin: &SourceText, at: &Location, width: usize) -> Self {
+        let lead = width * 3 / 10;
         let bytes = origin.line(at.line);
         let line = origin.text().get(bytes.clone()).unwrap_or_default();
         let marked = at.byte_range.start.clamp(bytes.start, bytes.end) - bytes.start
@@ -34,20 +35,20 @@ impl Excerpt {
         let length = line.chars().count();
         let end = first + line.get(marked.clone()).map_or(0, |marked| marked.chars().count());
         let skipped =
-            if end > WIDTH { first.saturating_sub(LEAD).min(length.saturating_sub(WIDTH)) } else { 0 };
+            if end > width { first.saturating_sub(lead).min(length.saturating_sub(width)) } else { 0 };
         let mut text = String::new();
         let mut mark = None::<Range<usize>>;
         if skipped > 0 {
             text.push('…');
         }
-        for (at, character) in line.char_indices().skip(skipped).take(WIDTH) {
+        for (at, character) in line.char_indices().skip(skipped).take(width) {
             let begin = text.len();
             show(character, &mut text);
             if marked.contains(&at) {
                 mark = Some(mark.map_or(begin, |mark| mark.start)..text.len());
             }
         }
-        if length > skipped + WIDTH {
+        if length > skipped + width {
             text.push('…');
         }
         let mark = mark.unwrap_or_else(|| {
@@ -57,6 +58,14 @@ impl Excerpt {
             end..text.len()
         });
         Self { text, line: at.line, mark }
+    }
+
+    /// The columns that a label below the mark has: it begins near the mark's middle.
+    pub(super) fn room_beside(&self, width: usize) -> usize {
+        let middle = self.mark.start.midpoint(self.mark.end);
+        let before =
+            self.text.get(..self.text.floor_char_boundary(middle)).unwrap_or_default().chars().count();
+        width.saturating_sub(before + ARM)
     }
 }
 

@@ -17,7 +17,6 @@ mod read;
 mod report;
 mod scalar;
 mod spans;
-mod suggest;
 mod text;
 
 #[cfg(test)]
@@ -28,5 +27,4 @@ pub use document::{Document, parse};
 pub use error::{ReadError, Unreadable};
 pub use read::{SIZE_LIMIT, read, read_from};
 pub use report::{Colour, Located, Reporter, Tally, to_json};
-pub use suggest::nearest;
 pub use text::{Location, SourceText};

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anstream::stream::RawStream;
+use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode, ThemeCharacters, ThemeStyles};
 use sallyport_policy::{Diagnostic, FieldPath, Severity};
@@ -20,6 +22,11 @@ use crate::plain::visible;
 
 /// The longest help that stands beside the line rather than below it, in characters.
 const LABEL: usize = 60;
+/// What stands before a line of a file: its number, and a frame.
+const MARGIN: usize = 12;
+/// The most characters of a file's line that are shown, and the fewest.
+const WIDTH: usize = 100;
+const NARROW: usize = 30;
 
 /// A finding, the file that it is about, and the place in it.
 #[derive(Clone, Debug)]
@@ -126,12 +133,11 @@ pub enum Colour {
 }
 
 impl Colour {
-    /// Colour for a terminal that can show it, unless `NO_COLOR` is set (<https://no-color.org>).
+    /// Colour for a terminal that can show it, as `NO_COLOR`, `CLICOLOR` and `CLICOLOR_FORCE` have it
+    /// (<https://no-color.org>, <https://bixense.com/clicolors>).
     #[must_use]
-    pub fn for_stream(stream: &impl IsTerminal) -> Self {
-        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-        if stream.is_terminal() && !refused && !dumb { Self::On } else { Self::Off }
+    pub fn for_stream(stream: &impl RawStream) -> Self {
+        if AutoStream::choice(stream) == ColorChoice::Never { Self::Off } else { Self::On }
     }
 }
 
@@ -184,13 +190,22 @@ impl fmt::Display for Tally {
 pub struct Reporter<W> {
     out: W,
     colour: Colour,
+    /// The most characters of a line that fit, where that is known.
+    width: Option<usize>,
     tally: Tally,
 }
 
 impl<W: Write> Reporter<W> {
     /// Writes to `out`.
     pub fn new(out: W, colour: Colour) -> Self {
-        Self { out, colour, tally: Tally::default() }
+        Self { out, colour, width: None, tally: Tally::default() }
+    }
+
+    /// Cuts the files' lines so that they fit into as many columns; `None` where that is not known.
+    #[must_use]
+    pub fn within(mut self, columns: Option<usize>) -> Self {
+        self.width = columns.map(|columns| columns.saturating_sub(MARGIN).clamp(NARROW, WIDTH));
+        self
     }
 
     /// Writes a finding about a document.
@@ -231,10 +246,16 @@ impl<W: Write> Reporter<W> {
         for line in message.lines() {
             writeln!(self.out, "   {}", visible(line))?;
         }
-        let beside = help.as_deref().filter(|help| help.chars().count() <= LABEL && !help.contains('\n'));
-        let shown = match &located.place {
-            Some((origin, location)) => {
-                let snippet = Snippet { excerpt: Excerpt::new(origin, location), label: beside.map(visible) };
+        let width = self.width.unwrap_or(WIDTH);
+        let excerpt = located.place.as_ref().map(|(origin, at)| Excerpt::new(origin, at, width));
+        let room = match (self.width, &excerpt) {
+            (Some(width), Some(excerpt)) => excerpt.room_beside(width).min(LABEL),
+            _ => LABEL,
+        };
+        let beside = help.as_deref().filter(|help| help.chars().count() <= room && !help.contains('\n'));
+        let shown = match excerpt {
+            Some(excerpt) => {
+                let snippet = Snippet { excerpt, label: beside.map(visible) };
                 write!(self.out, "{}", snippet.draw(*level, self.colour))?;
                 true
             }

@@ -17,9 +17,9 @@ pub(crate) use mutate_entry::CompiledEntry;
 pub(crate) use scope::{CompiledScope, Facts};
 pub(crate) use validate_entry::CompiledRule;
 
-use crate::NAMESPACES_OUT_OF_REACH;
 use crate::object::Reads;
 use crate::resources::{ControllerHandling, ExceptionRules, FailurePolicy, WorkloadPolicySpec};
+use crate::{Mode, NAMESPACES_OUT_OF_REACH, Source};
 
 /// A WorkloadPolicy that is right, ready to decide with.
 #[derive(Debug)]
@@ -126,6 +126,23 @@ impl Policy {
     #[must_use]
     pub fn controllers(&self) -> ControllerHandling {
         self.controllers
+    }
+
+    /// Its entries with their modes: the mutations, then the validations.
+    pub fn entries(&self) -> impl Iterator<Item = (&Source, Mode)> {
+        let mutations = self.mutations.iter().map(|entry| (&entry.source, entry.mode));
+        mutations.chain(self.rules.iter().map(|rule| (&rule.source, rule.mode)))
+    }
+
+    /// Puts every entry in force.
+    pub(crate) fn enforce(&mut self) {
+        let closed = self.failure_policy == FailurePolicy::Fail;
+        for entry in &mut self.mutations {
+            (entry.mode, entry.fails_closed) = (Mode::Enforce, closed);
+        }
+        for rule in &mut self.rules {
+            (rule.mode, rule.fails_closed) = (Mode::Enforce, closed);
+        }
     }
 
     /// How many mutation entries the policy has.

@@ -3,7 +3,7 @@
 //! A container or volume of that name in the pod may be its author's. The policy's own are told from them by what runs,
 //! and from where: so a second call stays quiet, and nobody keeps a sidecar out, or feeds it, without a trace.
 
-use sallyport_policy::{Diagnostics, FieldPath, check_dns_label};
+use sallyport_policy::{Diagnostic, Diagnostics, FieldPath, check_dns_label, nearest};
 use serde_json::{Value, json};
 
 use super::log::Log;
@@ -95,7 +95,12 @@ impl AddContainer {
             found.error(at.field("image"), "expected the container's image");
         }
         for field in container.keys().filter(|field| !CONTAINER_FIELDS.contains(&field.as_str())) {
-            found.warn(at.field(field.clone()), "Kubernetes 1.36 knows no such field of a container");
+            let mut unknown = Diagnostic::warning(
+                at.field(field.clone()),
+                "Kubernetes 1.36 knows no such field of a container",
+            );
+            unknown.help = nearest(field, CONTAINER_FIELDS).map(|meant| format!("did you mean {meant}?"));
+            found.push(unknown);
         }
         for (i, Embedded(volume)) in volumes.iter().enumerate() {
             let named = volume.get("name").and_then(Value::as_str).unwrap_or_default();

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use sallyport_policy::{Diagnostic, FieldPath};
 use serde_json::Value;
 
-use crate::Mode;
 use crate::compile::{CompiledEntry, Policy};
 use crate::resources::Strategy;
+use crate::{Mode, Source};
 
 /// One setting: an entry and the value that it gives a field.
 struct Setting<'p> {
@@ -19,11 +19,22 @@ struct Setting<'p> {
     value: Value,
 }
 
+/// Two entries that contradict each other.
+#[derive(Debug)]
+pub struct Conflict<'p> {
+    /// The policy that the finding is about: the one that has its way less than its author thinks.
+    pub policy: &'p str,
+    /// The finding.
+    pub diagnostic: Diagnostic,
+    /// The entry that has its way.
+    pub winner: &'p Source,
+}
+
 /// As many findings as anybody reads.
 const MOST: usize = 100;
 
-/// Each finding with the name of the policy that it is about: the one that has its way less than its author thinks.
-pub(super) fn find(policies: &[Policy]) -> Vec<(&str, Diagnostic)> {
+/// Every conflict.
+pub(super) fn find(policies: &[Policy]) -> Vec<Conflict<'_>> {
     let mut by_field: HashMap<String, Vec<Setting<'_>>> = HashMap::new();
     let mut found = Vec::new();
     for policy in policies {
@@ -49,7 +60,7 @@ fn conflict<'p>(
     policy: &'p Policy,
     entry: &'p CompiledEntry,
     value: &Value,
-) -> Option<(&'p str, Diagnostic)> {
+) -> Option<Conflict<'p>> {
     // An Override after a Default is how one says that something is meant.
     let strategies = (earlier.entry.terms.strategy, entry.terms.strategy);
     let meant = matches!(strategies, (Strategy::Default, Strategy::Override));
@@ -64,12 +75,26 @@ fn conflict<'p>(
     {
         return None;
     }
+    let (first, last) = ((earlier.policy, earlier.entry, &earlier.value), (policy, entry, value));
     let (loser, winner, rule) = match strategies {
-        (Strategy::Override, Strategy::Override) => ((earlier.policy, earlier.entry), entry, "the last wins"),
-        (Strategy::Override, Strategy::Default) => ((policy, entry), earlier.entry, "it overrides"),
-        _ => ((policy, entry), earlier.entry, "the first wins"),
+        (Strategy::Override, Strategy::Override) => (first, last, "the last wins"),
+        (Strategy::Override, Strategy::Default) => (last, first, "it overrides"),
+        _ => (last, first, "the first wins"),
     };
     let path = FieldPath::of("spec.mutate").named(loser.1.source.entry.to_string());
-    let message = format!("{} sets {field} to something else on the same objects, and {rule}", winner.source);
-    Some((&loser.0.name, Diagnostic::warning(path, message)))
+    let winner_s = &winner.1.source;
+    let message = match (brief(winner.2), brief(loser.2)) {
+        (Some(wins), Some(loses)) => {
+            format!("sets {field} to {loses}, {winner_s} to {wins} on the same objects, and {rule}")
+        }
+        _ => format!("{winner_s} sets {field} to something else on the same objects, and {rule}"),
+    };
+    let diagnostic = Diagnostic::warning(path, message);
+    Some(Conflict { policy: &loser.0.name, diagnostic, winner: winner_s })
+}
+
+/// A value as a sentence can hold it; `None` where it is too long for one.
+fn brief(value: &Value) -> Option<String> {
+    const MOST: usize = 60;
+    Some(value.to_string()).filter(|text| text.chars().count() <= MOST)
 }

@@ -5,12 +5,11 @@ mod index;
 
 use std::collections::HashMap;
 
-use sallyport_policy::Diagnostic;
-
 use crate::compile::{Facts, Policy};
 use crate::exceptions::Exception;
 use crate::object::MESH_IMAGES;
 use crate::traffic::TrafficSelector;
+pub use conflict::Conflict;
 use index::Index;
 
 /// A set of compiled policies in the order in which they apply: ascending priority, then name.
@@ -79,6 +78,13 @@ impl PolicySet {
         self
     }
 
+    /// The set as it would be if every entry were in force, whatever its mode says now.
+    #[must_use]
+    pub fn all_enforced(mut self) -> Self {
+        self.policies.iter_mut().for_each(Policy::enforce);
+        self
+    }
+
     /// The exceptions that name a policy.
     pub(crate) fn exceptions(&self, policy: &str) -> impl Iterator<Item = &Exception> {
         self.exceptions.get(policy).into_iter().flatten()
@@ -105,10 +111,9 @@ impl PolicySet {
         &self.policies
     }
 
-    /// Where policies of this set contradict each other as far as can be seen without an object: each finding with
-    /// the policy that it is about.
+    /// Where policies of this set contradict each other as far as can be seen without an object.
     #[must_use]
-    pub fn conflicts(&self) -> Vec<(&str, Diagnostic)> {
+    pub fn conflicts(&self) -> Vec<Conflict<'_>> {
         conflict::find(&self.policies)
     }
 
