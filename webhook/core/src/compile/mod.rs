@@ -151,6 +151,12 @@ impl Policy {
         self.mutations.len()
     }
 
+    /// Whether the policy refuses anything: one of its validation entries is in mode Enforce.
+    #[must_use]
+    pub fn enforces(&self) -> bool {
+        self.rules.iter().any(|rule| rule.mode == Mode::Enforce)
+    }
+
     /// How many validation entries the policy has.
     #[must_use]
     pub fn validations(&self) -> usize {

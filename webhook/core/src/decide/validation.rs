@@ -199,8 +199,7 @@ impl Judge<'_> {
         let forged = request.operation == Operation::Create
             && PodBearing::of(&request.kind) == Some(PodBearing::Pod)
             && request.object.as_object().is_some_and(is_mirror);
-        let enforces = |policy: &&&Policy| policy.rules.iter().any(|rule| rule.mode == Mode::Enforce);
-        if let Some(policy) = policies.iter().find(enforces).filter(|_| forged) {
+        if let Some(policy) = policies.iter().find(|policy| policy.enforces()).filter(|_| forged) {
             self.decision.allowed = false;
             self.decision.violations.push(Finding {
                 source: Source { policy: policy.name.clone(), entry: "".into() },

@@ -16,7 +16,7 @@ fn folder() -> PathBuf {
     cache.join("corpus/pod-security-admission")
 }
 
-fn pods() -> Vec<Value> {
+pub(crate) fn pods() -> Vec<Value> {
     fn texts(folder: &Path, found: &mut BTreeSet<String>) {
         for entry in reading::entries(folder) {
             if entry.is_dir() {
