@@ -75,8 +75,8 @@ pub async fn mutating(
     wait_until_called(cluster, server, "/mutate", &probe).await
 }
 
-/// Has the API server call `server` at `/validate` for what is created, changed and connected to in namespaces labelled
-/// [`label`]`(name)`, and waits until it does.
+/// Has the API server call `server` at `/validate` for what is created, changed, deleted and connected to in namespaces
+/// labelled [`label`]`(name)`, and waits until it does.
 ///
 /// `namespace` is one of those namespaces.
 ///
@@ -88,22 +88,45 @@ pub async fn validating(
     server: &impl Server,
     namespace: &str,
 ) -> Result<()> {
+    validating_at(cluster, name, server, namespace, &[("/validate", "Fail")]).await
+}
+
+/// As [`validating`], with an entry for each path and its failurePolicy.
+///
+/// # Errors
+/// As for [`validating`].
+pub async fn validating_at(
+    cluster: &ControlPlane,
+    name: &str,
+    server: &impl Server,
+    namespace: &str,
+    paths: &[(&str, &str)],
+) -> Result<()> {
     let everything = json!([
         { "apiGroups": ["*"], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE", "DELETE"],
           "scope": "Namespaced", "resources": ["*", "pods/ephemeralcontainers", "pods/resize"] },
         { "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CONNECT"], "scope": "Namespaced",
           "resources": ["pods/exec", "pods/attach", "pods/portforward"] },
     ]);
-    let mut webhook = webhook(name, server, "/validate", &everything);
-    webhook["namespaceSelector"] = selector(name);
+    let webhooks = paths.iter().map(|(path, failure_policy)| {
+        let mut webhook = webhook(name, server, path, &everything);
+        webhook["name"] = json!(format!("{name}.{}.tests.sallyport.dev", failure_policy.to_lowercase()));
+        webhook["failurePolicy"] = json!(failure_policy);
+        webhook["namespaceSelector"] = selector(name);
+        webhook
+    });
+    let webhooks: Vec<Value> = webhooks.collect();
     let probe = json!({
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": { "name": "probe", "namespace": namespace },
         "spec": { "containers": [{ "name": "probe", "image": "probe:1" }] },
     });
-    register(cluster, "ValidatingWebhookConfiguration", name, &webhook).await?;
-    wait_until_called(cluster, server, "/validate", &probe).await
+    register_all(cluster, "ValidatingWebhookConfiguration", name, &webhooks).await?;
+    for (path, _) in paths {
+        wait_until_called(cluster, server, path, &probe).await?;
+    }
+    Ok(())
 }
 
 /// Has the API server call `server` at `/validate-policies` for Sallyport's own resources that are labelled
@@ -149,11 +172,15 @@ fn webhook(name: &str, server: &impl Server, path: &str, rules: &Value) -> Value
 }
 
 async fn register(cluster: &ControlPlane, kind: &str, name: &str, webhook: &Value) -> Result<()> {
+    register_all(cluster, kind, name, std::slice::from_ref(webhook)).await
+}
+
+async fn register_all(cluster: &ControlPlane, kind: &str, name: &str, webhooks: &[Value]) -> Result<()> {
     let configuration = json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": kind,
         "metadata": { "name": name },
-        "webhooks": [webhook],
+        "webhooks": webhooks,
     });
     cluster.objects().apply(&configuration).await?;
     Ok(())

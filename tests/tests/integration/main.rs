@@ -14,6 +14,7 @@ mod mutation;
 mod reinvocation;
 mod standalone;
 mod updates;
+mod verdicts;
 
 /// The program, as cargo built it beside these tests.
 fn program() -> &'static Path {
