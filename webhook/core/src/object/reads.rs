@@ -18,24 +18,36 @@ pub(crate) struct Reads {
 /// Keys of labels or annotations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Keys {
-    These(BTreeSet<String>),
+    /// These, and those that begin so.
+    These {
+        keys: BTreeSet<String>,
+        prefixes: BTreeSet<&'static str>,
+    },
     All,
 }
 
 impl Default for Keys {
     fn default() -> Self {
-        Self::These(BTreeSet::new())
+        Self::These { keys: BTreeSet::new(), prefixes: BTreeSet::new() }
     }
 }
 
 impl Keys {
     pub(crate) fn these<S: Into<String>>(keys: impl IntoIterator<Item = S>) -> Self {
-        Self::These(keys.into_iter().map(Into::into).collect())
+        Self::These { keys: keys.into_iter().map(Into::into).collect(), prefixes: BTreeSet::new() }
+    }
+
+    /// All that begin with one of these.
+    pub(crate) fn beginning_with(prefixes: impl IntoIterator<Item = &'static str>) -> Self {
+        Self::These { keys: BTreeSet::new(), prefixes: prefixes.into_iter().collect() }
     }
 
     fn extend(&mut self, more: &Self) {
         match (&mut *self, more) {
-            (Self::These(keys), Self::These(more)) => keys.extend(more.iter().cloned()),
+            (Self::These { keys, prefixes }, Self::These { keys: more_keys, prefixes: more_prefixes }) => {
+                keys.extend(more_keys.iter().cloned());
+                prefixes.extend(more_prefixes);
+            }
             _ => *self = Self::All,
         }
     }
@@ -45,7 +57,15 @@ impl Keys {
         let value =
             |fields: Option<&'_ Fields>, key: &str| fields.and_then(|fields| fields.get(key)).cloned();
         match self {
-            Self::These(keys) => keys.iter().all(|key| value(old, key) == value(new, key)),
+            Self::These { keys, prefixes } => {
+                let beginning = |fields: Option<&'_ Fields>, prefix: &str| -> Fields {
+                    let all = fields.into_iter().flatten();
+                    let some = all.filter(|(key, _)| key.starts_with(prefix));
+                    some.map(|(key, value)| (key.clone(), value.clone())).collect()
+                };
+                keys.iter().all(|key| value(old, key) == value(new, key))
+                    && prefixes.iter().all(|prefix| beginning(old, prefix) == beginning(new, prefix))
+            }
             Self::All => {
                 let empty = Fields::new();
                 old.unwrap_or(&empty) == new.unwrap_or(&empty)
@@ -81,4 +101,31 @@ fn other_metadata(object: &Fields) -> impl Iterator<Item = (&String, &Value)> {
     metadata.filter(|(field, _)| {
         !["labels", "annotations", "managedFields", "resourceVersion", "generation"].contains(&field.as_str())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_read_one_by_one_or_by_what_they_begin_with() {
+        let check = |reads: &Keys, old: Value, new: Value, same: bool| {
+            let object = |annotations: &Value| json!({"metadata": {"annotations": annotations}});
+            let (old, new) = (object(&old), object(&new));
+            let given = reads.same(old.as_object().unwrap(), new.as_object().unwrap(), "annotations");
+            assert_eq!(given, same, "{reads:?}: {old} {new}");
+        };
+        let mut both = Keys::these(["note"]);
+        both.extend(&Keys::beginning_with(["profile/"]));
+        check(&both, json!({"profile/a": "x", "other": "1"}), json!({"profile/a": "x"}), true);
+        check(&both, json!({"profile/a": "x"}), json!({"profile/a": "y"}), false);
+        check(&both, json!({"profile/a": "x"}), json!({"profile/a": "x", "profile/b": "x"}), false);
+        check(&both, json!({"profile/a": "x"}), json!(null), false);
+        check(&both, json!({"note": "x"}), json!({"note": "y"}), false);
+        check(&both, json!({"profile": "x"}), json!({}), true);
+        both.extend(&Keys::All);
+        check(&both, json!({"profile": "x"}), json!({}), false);
+    }
 }
