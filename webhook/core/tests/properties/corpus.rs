@@ -1,20 +1,11 @@
 //! The pods that pod-security-admission is tested with, under all actions at once.
 
 use std::collections::BTreeSet;
-use std::env;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
 use crate::{invariants, policies, reading};
-
-/// Where `e2e/tools/install corpus` links the pods to.
-fn folder() -> PathBuf {
-    let home = || PathBuf::from(env::var_os("HOME").expect("HOME is set")).join(".cache");
-    let caches = || env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from);
-    let cache = env::var_os("SALLYPORT_CACHE").map_or_else(|| caches().join("sallyport"), PathBuf::from);
-    cache.join("corpus/pod-security-admission")
-}
 
 pub(crate) fn pods() -> Vec<Value> {
     fn texts(folder: &Path, found: &mut BTreeSet<String>) {
@@ -26,10 +17,8 @@ pub(crate) fn pods() -> Vec<Value> {
             }
         }
     }
-    let folder = folder();
-    assert!(folder.is_dir(), "{} is missing: run `make tools`", folder.display());
     let mut found = BTreeSet::new();
-    texts(&folder, &mut found);
+    texts(&reading::corpus(), &mut found);
     found
         .iter()
         .flat_map(|text| reading::documents(text))

@@ -2,8 +2,8 @@
 
 #![allow(dead_code, reason = "each of them uses a part")]
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 use sallyport_admission::resources::WorkloadPolicySpec;
 use sallyport_admission::{Policy, PolicySet, Request};
@@ -73,4 +73,14 @@ pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
 /// This package's test data.
 pub(crate) fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")
+}
+
+/// The pods that pod-security-admission is tested with: where `e2e/tools/install corpus` links them to.
+pub(crate) fn corpus() -> PathBuf {
+    let home = || PathBuf::from(env::var_os("HOME").expect("HOME is set")).join(".cache");
+    let caches = || env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from);
+    let cache = env::var_os("SALLYPORT_CACHE").map_or_else(|| caches().join("sallyport"), PathBuf::from);
+    let folder = cache.join("corpus/pod-security-admission");
+    assert!(folder.is_dir(), "{} is missing: run `make tools`", folder.display());
+    folder
 }

@@ -1,0 +1,98 @@
+//! What a control has to say about a pod.
+
+use std::fmt::{self, Display};
+
+use serde_json::Value;
+
+use super::Report;
+
+/// How many violations of one control are told one by one. A pod of a mebibyte has room for as many as make a
+/// gigabyte of messages.
+const MOST: usize = 100;
+
+/// The violations of one control.
+pub(super) struct Findings<'r> {
+    control: &'static str,
+    report: &'r mut Report,
+    /// How many violations of other controls the report has.
+    others: usize,
+    count: usize,
+}
+
+impl<'r> Findings<'r> {
+    pub(super) fn of(control: &'static str, report: &'r mut Report) -> Self {
+        let others = report.violations.len();
+        Self { control, report, others, count: 0 }
+    }
+
+    /// Reports what was found at a path, and what must be there.
+    pub(super) fn violation(&mut self, path: impl Display, found: impl Display, must: impl Display) {
+        self.count += 1;
+        if self.count <= MOST {
+            self.report.violation(path, format!("{}: found {found}; must {must}", self.control));
+            self.drop_repeated();
+        }
+    }
+
+    /// Several fields may be out of reach behind one that has the wrong type.
+    fn drop_repeated(&mut self) {
+        let own = self.report.violations.get(self.others..).unwrap_or_default();
+        if own.split_last().is_some_and(|(last, earlier)| earlier.contains(last)) {
+            self.report.violations.pop();
+            self.count -= 1;
+        }
+    }
+
+    /// Says how many there are beside those that were told.
+    pub(super) fn end(self) {
+        if let Some(more) = self.count.checked_sub(MOST).filter(|more| *more > 0) {
+            self.report
+                .violation("spec", format!("{}: found {more} more violations; must have none", self.control));
+        }
+    }
+}
+
+/// A value as messages show it.
+pub(super) struct Shown<'v>(pub(super) &'v Value);
+
+impl Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Value::Null => f.write_str("unset"),
+            Value::Bool(value) => value.fmt(f),
+            Value::Number(value) => value.fmt(f),
+            Value::String(text) => write!(f, "`{}`", Cut(text)),
+            Value::Array(_) => f.write_str("a list"),
+            Value::Object(_) => f.write_str("an object"),
+        }
+    }
+}
+
+/// The elements of a list, separated by commas.
+pub(super) struct ShownList<I>(pub(super) I);
+
+impl<'v, I: Iterator<Item = &'v Value> + Clone> Display for ShownList<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 16;
+        for (i, value) in self.0.clone().take(MOST).enumerate() {
+            write!(f, "{}{}", if i == 0 { "" } else { ", " }, Shown(value))?;
+        }
+        match self.0.clone().skip(MOST).count() {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+/// The start of a text.
+pub(super) struct Cut<'t>(pub(super) &'t str);
+
+impl Display for Cut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 128;
+        match self.0.char_indices().nth(MOST).and_then(|(end, _)| self.0.get(..end)) {
+            None => f.write_str(self.0),
+            Some(start) => write!(f, "{start}…"),
+        }
+    }
+}
