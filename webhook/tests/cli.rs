@@ -172,7 +172,7 @@ fn wrong_usage_exits_with_2_and_says_what_is_expected() {
     check("frobnicate", 2, &[], &["unrecognized subcommand 'frobnicate'"]);
     check("admit", 2, &[], &["--policies <POLICIES>", "<OBJECTS>..."]);
     check("admit --polices policies objects", 2, &[], &["a similar argument exists: '--policies'"]);
-    check("admit -o yaml -p policies objects", 2, &[], &["[possible values: text, json]"]);
+    check("admit -o yaml -p policies objects", 2, &[], &["[possible values: text, json, sarif, junit]"]);
     check("admit -p - -", 2, &[], &["standard input (-) can be read once only"]);
     check("check", 2, &[], &["<POLICIES>..."]);
     check("serve -p policies", 2, &[], &["is not there yet", "--standalone --policies DIR"]);
@@ -264,7 +264,15 @@ fn an_object_that_is_refused_exits_with_1() {
 
 #[test]
 fn objects_that_name_no_namespace_are_in_the_one_that_is_given() {
-    check("admit -p policies bare.yaml", 0, &["1 object: 0 changed"], &[]);
+    check(
+        "admit -p policies bare.yaml",
+        0,
+        &["· Pod bare unchanged: no policy is about it\n", "1 object: 0 changed"],
+        &[
+            "! no policy is about the one pod here: they are about the namespaces shop\n",
+            "objects that name no namespace count as in default; -n NAME says in which they are\n",
+        ],
+    );
     check("admit -p policies -n shop bare.yaml", 0, &["1 object: 1 changed"], &[]);
     check("admit -p policies -n shop objects bare.yaml", 0, &["4 objects: 3 changed"], &[]);
 }
@@ -298,8 +306,17 @@ fn admit_prints_one_line_of_json_for_each_object() {
 
     for line in &lines {
         let fields: Vec<&str> = line.as_object().unwrap().keys().map(String::as_str).collect();
-        let wanted =
-            ["allowed", "changes", "mutated", "object", "patch", "skipped", "violations", "warnings"];
+        let wanted = [
+            "allowed",
+            "changes",
+            "excepted",
+            "mutated",
+            "object",
+            "patch",
+            "skipped",
+            "violations",
+            "warnings",
+        ];
         assert_eq!(fields, wanted);
         assert_eq!(line["allowed"], true);
     }

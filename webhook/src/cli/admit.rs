@@ -5,44 +5,65 @@ use std::io::{self, Write};
 use clap::Args;
 use sallyport_admission::{Decision, Finding, Mode};
 use serde_json::{Value, json};
-use similar::{ChangeTag, TextDiff};
 
-use super::crds::yaml;
 use super::offline::{Bench, Judged};
-use super::paint::{ADDED, DOUBT, ERROR, FAINT, REMOVED, SOURCE, STRONG};
-use super::{Ending, ObjectArgs, Output};
-use crate::plain::{visible, visible_json, visible_lines};
+use super::output::diff::diff;
+use super::output::junit::Junit;
+use super::output::sarif::Sarif;
+use super::paint::{ADDED, DOUBT, ERROR, FAINT, SOURCE, STRONG};
+use super::progress::Progress;
+use super::told::is_refused;
+use super::unmatched::{Unmatched, is_pod};
+use super::{Ending, ObjectArgs, ReportOutput};
+use crate::plain::{visible, visible_json};
 
 #[derive(Args)]
 pub(super) struct AdmitArgs {
     #[command(flatten)]
     objects: ObjectArgs,
     /// How to print the verdicts
-    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = Output::Text)]
-    output: Output,
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = ReportOutput::Text)]
+    output: ReportOutput,
 }
 
 pub(super) fn run(args: &AdmitArgs) -> anyhow::Result<Ending> {
     let Some(bench) = Bench::read(&args.objects)? else { return Ok(Ending::BadInput) };
     let mut out = anstream::stdout().lock();
-    let mut tally = Tally::default();
-    for judged in bench.judge() {
-        tally.count(&judged);
-        match args.output {
-            Output::Json => writeln!(out, "{}", visible_json(&line(&judged).to_string()))?,
-            Output::Text => show(&mut out, &judged)?,
+    let (mut tally, mut unmatched) = (Tally::default(), Unmatched::default());
+    let (mut sarif, mut junit) = (Sarif::new(&bench.loaded), Junit::default());
+    let mut refused = false;
+    let streams = matches!(args.output, ReportOutput::Text | ReportOutput::Json);
+    bench.judge(Progress::new(streams), |judged| {
+        refused |= is_refused(&judged);
+        for one in &judged {
+            tally.count(one);
+            unmatched.count(one);
         }
-    }
-    if args.output == Output::Text {
-        tally.show(&mut out)?;
+        match args.output {
+            ReportOutput::Text => judged.iter().try_for_each(|one| show(&mut out, one))?,
+            ReportOutput::Json => {
+                for one in &judged {
+                    writeln!(out, "{}", visible_json(&line(one).to_string()))?;
+                }
+            }
+            ReportOutput::Sarif => sarif.add(&judged),
+            ReportOutput::Junit => junit.add_document(&judged),
+        }
+        Ok(())
+    })?;
+    match args.output {
+        ReportOutput::Text => tally.show(&mut out)?,
+        ReportOutput::Json => {}
+        ReportOutput::Sarif => sarif.write(&mut out)?,
+        ReportOutput::Junit => junit.write(&mut out)?,
     }
     out.flush()?;
-    Ok(if tally.refused > 0 { Ending::Refused } else { Ending::Passed })
+    unmatched.tell(&bench.loaded);
+    Ok(if refused { Ending::Refused } else { Ending::Passed })
 }
 
-/// The line of one object, for programs.
-fn line(judged: &Judged<'_>) -> Value {
-    let Decision { allowed, violations, warnings, skipped, patch, mutated, .. } = &judged.decision;
+/// What programs know an object by.
+pub(super) fn identity(judged: &Judged<'_>) -> Value {
     let text = |pointer: &str| judged.written.pointer(pointer).cloned().unwrap_or_else(|| json!(""));
     let mut object = json!({
         "kind": text("/kind"),
@@ -54,6 +75,12 @@ fn line(judged: &Judged<'_>) -> Value {
         let owner = json!({"kind": judged.document.kind(), "name": judged.document.name()});
         object.insert("owner".to_owned(), owner);
     }
+    object
+}
+
+/// The line of one object, for programs.
+fn line(judged: &Judged<'_>) -> Value {
+    let Decision { allowed, violations, warnings, skipped, excepted, patch, mutated, .. } = &judged.decision;
     let changes: Vec<Value> = judged
         .decision
         .changes
@@ -61,11 +88,12 @@ fn line(judged: &Judged<'_>) -> Value {
         .map(|c| json!({"policy": c.source.policy, "entry": c.source.entry, "mode": c.mode, "path": c.path}))
         .collect();
     json!({
-        "object": object,
+        "object": identity(judged),
         "allowed": allowed,
         "violations": violations,
         "warnings": warnings,
         "skipped": skipped,
+        "excepted": excepted,
         "changes": changes,
         "patch": patch,
         "mutated": mutated.as_ref().unwrap_or(&judged.written),
@@ -74,10 +102,12 @@ fn line(judged: &Judged<'_>) -> Value {
 
 /// Shows one object: what becomes of it as a diff, then who did it.
 fn show(out: &mut impl Write, judged: &Judged<'_>) -> anyhow::Result<()> {
-    let Decision { allowed, violations, warnings, skipped, changes, mutated, .. } = &judged.decision;
-    let quiet = *allowed && changes.is_empty() && warnings.is_empty() && skipped.is_empty();
-    if quiet {
-        writeln!(out, "{FAINT}· {} unchanged{FAINT:#}", judged.title())?;
+    let Decision { allowed, violations, warnings, skipped, excepted, changes, mutated, .. } =
+        &judged.decision;
+    let told = [violations, warnings, skipped, excepted];
+    if *allowed && changes.is_empty() && told.iter().all(|findings| findings.is_empty()) {
+        let why = if is_pod(judged) && !judged.matched { ": no policy is about it" } else { "" };
+        writeln!(out, "{FAINT}· {} unchanged{why}{FAINT:#}", judged.title())?;
         return Ok(());
     }
     let mark = if *allowed { ("✓", ADDED) } else { ("✗", ERROR) };
@@ -85,8 +115,9 @@ fn show(out: &mut impl Write, judged: &Judged<'_>) -> anyhow::Result<()> {
     for violation in violations {
         finding(out, "refused", ERROR, violation)?;
     }
-    if let Some(mutated) = mutated {
-        diff(out, &yaml(&judged.written)?, &yaml(mutated)?)?;
+    if mutated.is_some() {
+        let (before, after) = judged.before_and_after()?;
+        diff(out, &before, &after)?;
     }
     let mut by_entry: Vec<(String, Mode, usize)> = Vec::new();
     for change in changes {
@@ -106,47 +137,39 @@ fn show(out: &mut impl Write, judged: &Judged<'_>) -> anyhow::Result<()> {
         writeln!(out, "  {SOURCE}{source}{SOURCE:#} {did} {count} {fields}")?;
     }
     for warning in warnings {
-        finding(out, "warning", DOUBT, warning)?;
+        let word = if warning.mode == Mode::Audit { "to be recorded" } else { "warning" };
+        finding(out, word, DOUBT, warning)?;
     }
     for skip in skipped {
         finding(out, "left alone", DOUBT, skip)?;
     }
-    Ok(())
-}
-
-pub(super) fn finding(
-    out: &mut impl Write,
-    word: &str,
-    style: anstyle::Style,
-    finding: &Finding,
-) -> io::Result<()> {
-    let colon = if finding.path.is_empty() { "" } else { ": " };
-    writeln!(
-        out,
-        "  {SOURCE}{}{SOURCE:#} {style}{word}{style:#} {STRONG}{}{STRONG:#}{colon}{}",
-        visible(&finding.source.to_string()),
-        visible(&finding.path),
-        visible(&finding.message),
-    )
-}
-
-/// The lines that differ, with two lines around them and their numbers left out: the object is not the file.
-fn diff(out: &mut impl Write, before: &str, after: &str) -> io::Result<()> {
-    let diff = TextDiff::from_lines(before, after);
-    for (i, group) in diff.grouped_ops(2).iter().enumerate() {
-        if i > 0 {
-            writeln!(out, "    {FAINT}⋮{FAINT:#}")?;
-        }
-        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
-            let text = visible_lines(change.value().trim_end_matches('\n'));
-            match change.tag() {
-                ChangeTag::Equal => writeln!(out, "    {FAINT}  {text}{FAINT:#}")?,
-                ChangeTag::Insert => writeln!(out, "    {ADDED}+ {text}{ADDED:#}")?,
-                ChangeTag::Delete => writeln!(out, "    {REMOVED}- {text}{REMOVED:#}")?,
-            }
-        }
+    for exception in excepted {
+        finding(out, "excepted", DOUBT, exception)?;
     }
     Ok(())
+}
+
+/// Where a message begins so, it says itself what was done.
+const LEFT_OUT: &str = "left out: ";
+
+/// What was done, and the rest of a message that may say it itself.
+pub(super) fn worded<'m>(word: &'m str, message: &'m str) -> (&'m str, &'m str) {
+    message.strip_prefix(LEFT_OUT).map_or((word, message), |rest| ("left out", rest))
+}
+
+fn finding(out: &mut impl Write, word: &str, style: anstyle::Style, finding: &Finding) -> io::Result<()> {
+    let (word, message) = worded(word, &finding.message);
+    let path = if finding.path.is_empty() {
+        ":".to_owned()
+    } else {
+        format!(" {STRONG}{}{STRONG:#}:", visible(&finding.path))
+    };
+    writeln!(
+        out,
+        "  {SOURCE}{}{SOURCE:#} {style}{word}{style:#}{path} {}",
+        visible(&finding.source.to_string()),
+        visible(message),
+    )
 }
 
 /// How many objects passed, were changed and were refused.

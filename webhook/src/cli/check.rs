@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use clap::Args;
 
-use super::{Ending, Output, named, paint};
+use super::{Ending, Output, named, paint, terminal};
 use sallyport_admission::Policy;
 use sallyport_policy::API_VERSION;
 
 use crate::plain::visible_json;
 use crate::policies::{Loaded, load};
-use crate::source::{Colour, Reporter, read};
+use crate::source::read;
 
 #[derive(Args)]
 pub(super) struct CheckArgs {
@@ -36,7 +36,7 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Ending> {
             }
         }
         Output::Text => {
-            let mut reporter = Reporter::new(io::stdout().lock(), Colour::for_stream(&io::stdout()));
+            let mut reporter = terminal::reporter(io::stdout());
             for located in &loaded.findings {
                 reporter.located(located)?;
             }
@@ -88,7 +88,7 @@ fn summary(loaded: &Loaded) -> String {
 
 /// Tells what is wrong or doubtful with policies, on standard error; whether something is wrong.
 pub(super) fn tell(loaded: &Loaded, warnings_too: bool) -> io::Result<bool> {
-    let mut reporter = Reporter::new(io::stderr().lock(), Colour::for_stream(&io::stderr()));
+    let mut reporter = terminal::reporter(io::stderr());
     for located in &loaded.findings {
         if warnings_too || located.diagnostic.severity == sallyport_policy::Severity::Error {
             reporter.located(located)?;

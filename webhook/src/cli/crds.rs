@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use serde_json::Value;
+use serde::Serialize;
 
 use super::Ending;
 use crate::crds;
@@ -36,7 +36,7 @@ pub(super) fn run(args: &CrdsArgs) -> anyhow::Result<Ending> {
 }
 
 /// A value as YAML, with a line break at its end.
-pub(super) fn yaml(value: &Value) -> anyhow::Result<String> {
+pub(super) fn yaml(value: &impl Serialize) -> anyhow::Result<String> {
     // Long texts in one line: what is folded is hard to search, and harder to compare.
     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
     let mut text = serde_saphyr::to_string_with_options(value, options)?;

@@ -2,11 +2,21 @@
 
 mod admit;
 mod check;
+mod completions;
 mod crds;
 mod explain;
+mod fields;
+mod man;
 mod offline;
+mod output;
 mod paint;
+mod progress;
 mod serve;
+mod simulate;
+mod terminal;
+//mod test;
+mod told;
+mod unmatched;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -60,8 +70,16 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Check policies: errors, and doubts such as two policies that contradict each other
     Check(check::CheckArgs),
+    /// Run the cases that are declared beside policies: what should become of which object
+    //Test(test::TestArgs),
+    /// Show what would become of objects if every policy were enforced, whatever its mode
+    Simulate(simulate::SimulateArgs),
     /// Print the CustomResourceDefinitions of Sallyport's resources
     Crds(crds::CrdsArgs),
+    /// Print a shell's completion script
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write one for each command
+    Man(man::ManArgs),
 }
 
 /// Objects, and the policies that they are put to.
@@ -98,6 +116,18 @@ enum Output {
     Json,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ReportOutput {
+    /// For people
+    Text,
+    /// For programs: one line an object
+    Json,
+    /// For code scanning: SARIF 2.1.0
+    Sarif,
+    /// For continuous integration: JUnit XML
+    Junit,
+}
+
 /// Runs the program with the process's arguments.
 #[must_use]
 pub fn run() -> ExitCode {
@@ -114,7 +144,11 @@ pub fn run() -> ExitCode {
         Command::Admit(args) => admit::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Check(args) => check::run(&args),
+        //Command::Test(args) => test::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Crds(args) => crds::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     };
     match ending {
         Ok(ending) => ending.into(),

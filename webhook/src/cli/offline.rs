@@ -5,21 +5,25 @@
 //! policy asks for them; what matters is the pods that they make, so each is followed by its pod.
 
 use std::io;
+use std::num::NonZero;
+use std::thread;
 
 use anyhow::bail;
 use sallyport_admission::offline::{apply_defaults, pod_of, without_defaults};
 use sallyport_admission::{
     Context, Decision, GroupVersionKind, GroupVersionResource, Namespace, Operation, PodBearing, Request,
-    UserInfo, decide,
+    UserInfo, applicable, decide,
 };
-use sallyport_policy::GROUP;
+use sallyport_policy::{FieldPath, GROUP, Segment};
 use serde_json::Value;
 
-use super::{ObjectArgs, check, is_stdin, named};
+use super::crds::yaml;
+use super::progress::Progress;
+use super::{ObjectArgs, check, is_stdin, named, terminal};
 use crate::gate::unix_seconds;
 use crate::plain::visible;
 use crate::policies::{Loaded, load};
-use crate::source::{Colour, Document, Reporter, read};
+use crate::source::{Document, Location, read};
 
 /// An object and what was decided about it.
 pub(super) struct Judged<'d> {
@@ -29,9 +33,20 @@ pub(super) struct Judged<'d> {
     pub(super) written: Value,
     /// Whether it is the pod of the document's controller.
     pub(super) is_made: bool,
+    /// The field of the document that the object was made of: empty, or the template of the controller.
+    pub(super) template: FieldPath,
+    /// The object as the policies left it, with the API server's defaults.
+    pub(super) result: Value,
+    /// The namespace that it is in, whether the document says so or not.
+    pub(super) namespace: String,
+    /// Whether any policy is about it.
+    pub(super) matched: bool,
     /// The decision; its patch is relative to `written`.
     pub(super) decision: Decision,
 }
+
+/// Documents that a thread judges at a time.
+const SHARE: usize = 64;
 
 /// Objects and policies, read.
 pub(super) struct Bench {
@@ -50,7 +65,7 @@ impl Bench {
         let loaded = load(policies, &errors);
         let wrong = check::tell(&loaded, false)?;
         let (documents, errors) = read(&args.objects);
-        let mut reporter = Reporter::new(io::stderr().lock(), Colour::for_stream(&io::stderr()));
+        let mut reporter = terminal::reporter(io::stderr());
         for error in &errors {
             reporter.read_error(error)?;
         }
@@ -75,19 +90,48 @@ impl Bench {
         Ok(Some(Self { loaded, documents, namespace: args.namespace.clone() }))
     }
 
-    /// Decides about every object, and about the pod of every controller.
-    pub(super) fn judge(&self) -> impl Iterator<Item = Judged<'_>> {
-        self.documents.iter().filter(|document| is_judged(document)).flat_map(move |document| {
-            let gvk = kind_of(document);
-            let kind = PodBearing::of(&gvk);
-            let itself = self.judge_object(document, document.value.clone(), &gvk, false);
-            let pod =
-                kind.filter(|kind| *kind != PodBearing::Pod).and_then(|kind| pod_of(kind, &document.value));
-            let gvk =
-                GroupVersionKind { group: String::new(), version: "v1".to_owned(), kind: "Pod".to_owned() };
-            std::iter::once(itself)
-                .chain(pod.map(move |pod| self.judge_object(document, pod.pod, &gvk, true)))
-        })
+    /// Decides about every object, and about the pod of every controller: `each` is given both, in the order of the
+    /// documents. The decisions are made on all of the machine's processors.
+    pub(super) fn judge(
+        &self,
+        progress: Progress,
+        mut each: impl FnMut(Vec<Judged<'_>>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let documents: Vec<&Document> =
+            self.documents.iter().filter(|document| is_judged(document)).collect();
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        progress.begin(documents.len());
+        for batch in documents.chunks(threads * SHARE) {
+            let judged: Vec<Vec<Judged<'_>>> = thread::scope(|scope| {
+                let spawn = |share| scope.spawn(move || self.judge_share(share));
+                let threads: Vec<_> = batch.chunks(SHARE).map(spawn).collect();
+                let ended = threads
+                    .into_iter()
+                    .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+                ended.flatten().collect()
+            });
+            progress.advance(batch.len());
+            judged.into_iter().try_for_each(&mut each)?;
+        }
+        progress.end();
+        Ok(())
+    }
+
+    fn judge_share<'d>(&self, share: &[&'d Document]) -> Vec<Vec<Judged<'d>>> {
+        share.iter().map(|document| self.judge_document(document)).collect()
+    }
+
+    /// Decides about an object, and about its pod if it is a controller.
+    fn judge_document<'d>(&self, document: &'d Document) -> Vec<Judged<'d>> {
+        let gvk = kind_of(document);
+        let mut judged = vec![self.judge_object(document, document.value.clone(), &gvk, None)];
+        if let Some(kind) = PodBearing::of(&gvk).filter(|kind| *kind != PodBearing::Pod)
+            && let Some(made) = pod_of(kind, &document.value)
+        {
+            let pod = PodBearing::Pod.group_version_kind();
+            judged.push(self.judge_object(document, made.pod, &pod, Some(kind)));
+        }
+        judged
     }
 
     fn judge_object<'d>(
@@ -95,7 +139,7 @@ impl Bench {
         document: &'d Document,
         written: Value,
         gvk: &GroupVersionKind,
-        is_made: bool,
+        made_by: Option<PodBearing>,
     ) -> Judged<'d> {
         let kind = PodBearing::of(gvk);
         let mut object = written.clone();
@@ -106,12 +150,22 @@ impl Bench {
         let namespace = self.namespace(&request);
         let context = Context { namespace: namespace.as_ref(), now: unix_seconds(), ..Context::default() };
         let mut decision = decide(&self.loaded.set, &request, &context);
-        if let Some(mutated) = decision.mutated.take() {
-            let mutated = without_defaults(&written, &request.object, &mutated);
-            decision.patch = json_patch::diff(&written, &mutated);
-            decision.mutated = Some(mutated);
-        }
-        Judged { document, written, is_made, decision }
+        let matched = !applicable(&self.loaded.set, &request, &context).is_empty();
+        let result = match decision.mutated.take() {
+            None => request.object,
+            Some(mutated) => {
+                let shown = without_defaults(&written, &request.object, &mutated);
+                decision.patch = json_patch::diff(&written, &shown);
+                decision.mutated = Some(shown);
+                mutated
+            }
+        };
+        let template = made_by.map_or_else(FieldPath::root, |kind| {
+            kind.template().iter().map(|field| Segment::Field((*field).into())).collect()
+        });
+        let is_made = made_by.is_some();
+        let namespace = request.namespace;
+        Judged { document, written, is_made, template, result, namespace, matched, decision }
     }
 
     fn namespace(&self, request: &Request) -> Option<Namespace> {
@@ -196,6 +250,26 @@ fn plural(kind: &str) -> String {
 }
 
 impl Judged<'_> {
+    /// A path of the object as a path of the document.
+    pub(super) fn path_in_document(&self, path: &str) -> String {
+        if self.is_made && !path.is_empty() { format!("{}.{path}", self.template) } else { path.to_owned() }
+    }
+
+    /// Where a field of the object stands in the file: itself, or what of it is there.
+    pub(super) fn locate(&self, path: &str) -> Location {
+        match self.path_in_document(path).as_str() {
+            "" => self.document.locate(&FieldPath::of("kind")),
+            path => self.document.locate_written(path),
+        }
+    }
+
+    /// The object before and after, as YAML in its author's order.
+    pub(super) fn before_and_after(&self) -> anyhow::Result<(String, String)> {
+        let in_order = |value| yaml(&self.document.in_order(&self.template, value));
+        let after = self.decision.mutated.as_ref().unwrap_or(&self.written);
+        Ok((in_order(&self.written)?, in_order(after)?))
+    }
+
     /// What the object is called: `Deployment mita-production/mita`, and for a pod what makes it.
     pub(super) fn title(&self) -> String {
         let document = self.document;

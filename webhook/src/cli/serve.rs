@@ -12,11 +12,11 @@ use clap::{Args, ValueEnum};
 use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
-use super::{Ending, check, is_stdin};
+use super::{Ending, check, is_stdin, terminal};
 use crate::gate::PolicyGate;
 use crate::policies::Store;
 use crate::server::{Config, Identity, Server, terminated};
-use crate::source::{Colour, Reporter};
+use crate::source::Colour;
 
 /// How long work that nobody waits for may go on once the server has ended.
 const GRACE: Duration = Duration::from_secs(1);
@@ -81,7 +81,7 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Ending> {
     let store = match Store::open(args.policies.clone()) {
         Ok(store) => Arc::new(store),
         Err(findings) => {
-            let mut reporter = Reporter::new(io::stderr().lock(), Colour::for_stream(&io::stderr()));
+            let mut reporter = terminal::reporter(io::stderr());
             for located in &findings {
                 reporter.located(located)?;
             }

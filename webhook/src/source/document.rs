@@ -78,6 +78,12 @@ impl Document {
         self.origin.location(found.key.unwrap_or(found.spans.value).range())
     }
 
+    /// The value of a field.
+    #[must_use]
+    pub fn value_at(&self, path: &FieldPath) -> Option<&Value> {
+        locate::find_exactly(&self.value, &self.spans, path).map(|(value, _)| value)
+    }
+
     /// The value's own text, lists and objects too. Falls back as [`Document::locate`] does.
     #[must_use]
     pub fn locate_value(&self, path: &FieldPath) -> Location {

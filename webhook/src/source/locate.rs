@@ -157,7 +157,8 @@ fn has_data_for_keys(field: &str) -> bool {
 
 /// Reads a path as it is written, the reverse of [`FieldPath`]'s `Display`. What stands in brackets is a number or
 /// else a name; [`find`] takes either for a key, a position or a name, as the value has it.
-pub(super) fn parse(written: &str) -> FieldPath {
+#[must_use]
+pub fn parse(written: &str) -> FieldPath {
     let mut segments = Vec::new();
     let mut rest = written;
     while !rest.is_empty() {

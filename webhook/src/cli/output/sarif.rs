@@ -1,0 +1,170 @@
+//! SARIF 2.1.0 (OASIS): what code scanners say to those who show it beside the code.
+//!
+//! A rule is an entry of a policy. A result stands where the offending field stands in the file, and names the line of
+//! the policy beside it.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::{Component, Path};
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::super::offline::Judged;
+use super::super::told::{Told, Weight, told};
+use crate::plain::visible_json;
+use crate::policies::{Loaded, Part};
+use crate::source::{Document, Location, SourceText};
+
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+
+/// A log of one run.
+pub(in crate::cli) struct Sarif<'l> {
+    loaded: &'l Loaded,
+    rules: Vec<Value>,
+    indices: HashMap<String, usize>,
+    results: Vec<Value>,
+}
+
+impl<'l> Sarif<'l> {
+    pub(in crate::cli) fn new(loaded: &'l Loaded) -> Self {
+        Self { loaded, rules: Vec::new(), indices: HashMap::new(), results: Vec::new() }
+    }
+
+    /// Adds what is said about a document.
+    pub(in crate::cli) fn add(&mut self, judged: &[Judged<'_>]) {
+        let Some(one) = judged.first() else { return };
+        for told in told(judged) {
+            let result = self.result(one.document, &told);
+            self.results.push(result);
+        }
+    }
+
+    fn result(&mut self, document: &Document, told: &Told<'_>) -> Value {
+        let id = told.source.to_string();
+        let level = level(told.weight);
+        let index = *self.indices.entry(id.clone()).or_insert_with(|| {
+            self.rules.push(json!({
+                "id": id,
+                "shortDescription": {"text": format!("{id} of a Sallyport WorkloadPolicy")},
+                "defaultConfiguration": {"level": level},
+            }));
+            self.rules.len() - 1
+        });
+        let object = format!("{} {}", document.kind(), document.name());
+        let text = match told.path.as_str() {
+            "" => told.message.to_owned(),
+            path => format!("{path}: {}", told.message),
+        };
+        let mut at = physical(&document.origin, &told.location);
+        at["logicalLocations"] =
+            json!([{"fullyQualifiedName": format!("{object} {}", told.path).trim_end(), "kind": "member"}]);
+        let mut result = json!({
+            "ruleId": id,
+            "ruleIndex": index,
+            "level": level,
+            "message": {"text": text},
+            "locations": [at],
+            "partialFingerprints": {"sallyport/v1": fingerprint(&[
+                document.origin.name(), document.namespace(), &object, &id, &told.path,
+            ])},
+        });
+        if let Some((policy, location)) = self.loaded.locate(told.source, Part::Validate) {
+            let mut at = physical(&policy.origin, &location);
+            at["id"] = json!(1);
+            at["message"] = json!({"text": "the policy's entry"});
+            result["relatedLocations"] = json!([at]);
+        }
+        result
+    }
+
+    /// Writes the log.
+    pub(in crate::cli) fn write(self, out: &mut impl Write) -> io::Result<()> {
+        let log = json!({
+            "$schema": SCHEMA,
+            "version": "2.1.0",
+            "runs": [{
+                "tool": {"driver": {
+                    "name": "sallyport",
+                    "version": env!("CARGO_PKG_VERSION"),
+                    "rules": self.rules,
+                }},
+                "invocations": [{"executionSuccessful": true}],
+                "columnKind": "unicodeCodePoints",
+                "results": self.results,
+            }],
+        });
+        writeln!(out, "{}", visible_json(&log.to_string()))
+    }
+}
+
+fn level(weight: Weight) -> &'static str {
+    match weight {
+        Weight::Refused => "error",
+        Weight::Warned => "warning",
+        Weight::Audited => "note",
+    }
+}
+
+/// Section 3.29: the file, and the region of it.
+fn physical(origin: &SourceText, at: &Location) -> Value {
+    let end = origin.location(at.byte_range.end..at.byte_range.end);
+    json!({"physicalLocation": {
+        "artifactLocation": {"uri": uri(origin.name())},
+        "region": {
+            "startLine": at.line,
+            "startColumn": at.column,
+            "endLine": end.line,
+            "endColumn": end.column,
+        },
+    }})
+}
+
+/// A path as a reference of RFC 3986: relative where the path is, so that it is found in a repository.
+fn uri(path: &str) -> String {
+    let path = Path::new(path);
+    let mut uri = String::from(if path.is_absolute() { "file://" } else { "" });
+    for (i, part) in path.components().filter(|part| *part != Component::CurDir).enumerate() {
+        if i > 0 && !uri.ends_with('/') {
+            uri.push('/');
+        }
+        for byte in part.as_os_str().as_encoded_bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                    uri.push(char::from(*byte));
+                }
+                other => uri.push_str(&format!("%{other:02X}")),
+            }
+        }
+    }
+    uri
+}
+
+/// What says of two runs' results that they are the same one, though lines were added above it.
+fn fingerprint(parts: &[&str]) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_becomes_a_reference_that_scanners_resolve() {
+        for (path, wanted) in [
+            ("./manifests/api.yaml", "manifests/api.yaml"),
+            ("a b/ü#1.yaml", "a%20b/%C3%BC%231.yaml"),
+            ("/srv/a.yaml", "file:///srv/a.yaml"),
+            ("../a.yaml", "../a.yaml"),
+            ("<stdin>", "%3Cstdin%3E"),
+        ] {
+            assert_eq!(uri(path), wanted);
+        }
+    }
+}
