@@ -252,7 +252,11 @@ fn plural(kind: &str) -> String {
 impl Judged<'_> {
     /// A path of the object as a path of the document.
     pub(super) fn path_in_document(&self, path: &str) -> String {
-        if self.is_made && !path.is_empty() { format!("{}.{path}", self.template) } else { path.to_owned() }
+        match (self.is_made, path) {
+            (false, path) => path.to_owned(),
+            (true, "") => self.template.to_string(),
+            (true, path) => format!("{}.{path}", self.template),
+        }
     }
 
     /// Where a field of the object stands in the file: itself, or what of it is there.

@@ -95,7 +95,11 @@ impl Report {
 
     /// Reports what was found at a field, and what is wanted there. An empty path is the object as a whole.
     pub(crate) fn violation(&mut self, path: impl fmt::Display, message: impl Into<String>) {
-        let path = format!("{}{path}", self.prefix);
+        let mut path = format!("{}{path}", self.prefix);
+        if path.len() == self.prefix.len() {
+            // The template as a whole.
+            path.truncate(self.prefix.trim_end_matches('.').len());
+        }
         self.violations.push(Violation { path, message: message.into() });
     }
 
