@@ -89,7 +89,7 @@ impl<'r> Reasons<'r> {
             writeln!(out, "{FAINT}· {} unchanged{FAINT:#}", judged.title())?;
             return Ok(());
         }
-        let place = format!("{}:{}", visible(judged.document.origin.name()), judged.locate("").line);
+        let place = format!("{}:{}", visible(judged.document.origin.name()), judged.beginning().line);
         writeln!(out, "\n{STRONG}{}{STRONG:#}  {FAINT}{place}{FAINT:#}", judged.title())?;
         for change in &judged.decision.changes {
             self.show_change(out, change)?;
@@ -169,7 +169,7 @@ impl<'r> Reasons<'r> {
         let mut object = json!({
             "object": identity(judged),
             "file": judged.document.origin.name(),
-            "line": judged.locate("").line,
+            "line": judged.beginning().line,
             "allowed": judged.decision.allowed,
             "changes": changes.collect::<Vec<_>>(),
         });

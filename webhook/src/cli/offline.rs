@@ -259,10 +259,15 @@ impl Judged<'_> {
         }
     }
 
+    /// Where the document begins.
+    pub(super) fn beginning(&self) -> Location {
+        self.document.locate(&FieldPath::of("kind"))
+    }
+
     /// Where a field of the object stands in the file: itself, or what of it is there.
     pub(super) fn locate(&self, path: &str) -> Location {
         match self.path_in_document(path).as_str() {
-            "" => self.document.locate(&FieldPath::of("kind")),
+            "" => self.beginning(),
             path => self.document.locate_written(path),
         }
     }
