@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use super::bounded;
 use super::review::{API_VERSION, KIND};
 use crate::plain::{cut, plain};
+use crate::redact::redact;
 
 /// The bytes that one warning may have.
 pub const WARNING_BYTES: usize = 256;
@@ -99,7 +100,7 @@ struct Line<'a>(&'a Finding);
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", plain(&self.0.source.to_string()), About(self.0))
+        write!(f, "{}: {}", shown(&self.0.source.to_string()), About(self.0))
     }
 }
 
@@ -108,12 +109,21 @@ struct About<'a>(&'a Finding);
 
 impl fmt::Display for About<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message = plain(&self.0.message);
+        let message = shown(&self.0.message);
         if self.0.path.is_empty() {
             f.write_str(&message)
         } else {
-            write!(f, "{}: {message}", plain(&self.0.path))
+            write!(f, "{}: {message}", shown(&self.0.path))
         }
+    }
+}
+
+/// What of a text leaves: the API server keeps denials and annotations in its audit log, and pipelines keep warnings
+/// in theirs. Before anything is cut: half a card number is not seen for one.
+fn shown(text: &str) -> Cow<'_, str> {
+    match redact(text) {
+        Cow::Borrowed(text) => plain(text),
+        Cow::Owned(text) => Cow::Owned(plain(&text).into_owned()),
     }
 }
 
@@ -151,7 +161,7 @@ fn warnings(decision: &Decision) -> Vec<String> {
 /// `policy/entry would set a, b, and remove c`, in at most [`WARNING_BYTES`].
 fn would(source: &Source, changes: &[&Change]) -> String {
     let (removed, set): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.after.is_none());
-    let mut text = format!("{} would ", plain(&source.to_string()));
+    let mut text = format!("{} would ", shown(&source.to_string()));
     let half = if set.is_empty() || removed.is_empty() { 1 } else { 2 };
     let room = WARNING_BYTES.saturating_sub(text.len() + "remove , and set ".len()) / half;
     if !set.is_empty() {
@@ -170,13 +180,23 @@ fn would(source: &Source, changes: &[&Change]) -> String {
 fn paths<'a>(changes: &[&'a Change]) -> Vec<Cow<'a, str>> {
     let mut seen = BTreeSet::new();
     let changed = changes.iter().filter(|change| seen.insert(change.path.as_str()));
-    changed.map(|change| plain(&change.path)).collect()
+    changed.map(|change| shown(&change.path)).collect()
 }
 
 /// One annotation for each entry and what it did: `policy.entry` names the fields it set, `would-change.policy.entry`
-/// those it would have set in Warn or Audit mode, `skipped.…` what it left alone and why, `found.…` what it warned of.
+/// those it would have set in Warn or Audit mode, `denied.…` what it refuses, `excepted.…` what it would refuse but for
+/// a PolicyException, `skipped.…` what it left alone and why, `found.…` what it warned of. The API server keeps them
+/// for years, so no secret is in them; it keeps those of a request that is refused, too.
 fn annotations(decision: &Decision) -> BTreeMap<String, String> {
     let mut keys = Keys::default();
+    let found = |keys: &mut Keys, prefix: &str, findings: &[Finding]| {
+        for (source, findings) in by_source(findings, |finding| &finding.source) {
+            keys.add(prefix, source, bounded::join(findings.into_iter().map(About), "; ", ANNOTATION_BYTES));
+        }
+    };
+    // What matters most comes first, where there is no room for all.
+    found(&mut keys, "denied.", &decision.violations);
+    found(&mut keys, "excepted.", &decision.excepted);
     let (set, would): (Vec<_>, Vec<_>) =
         decision.changes.iter().partition(|change| change.mode == Mode::Enforce);
     for (prefix, changes) in [("", set), ("would-change.", would)] {
@@ -184,11 +204,8 @@ fn annotations(decision: &Decision) -> BTreeMap<String, String> {
             keys.add(prefix, source, bounded::join(paths(&changes), ", ", ANNOTATION_BYTES));
         }
     }
-    for (prefix, findings) in [("skipped.", &decision.skipped), ("found.", &decision.warnings)] {
-        for (source, findings) in by_source(findings, |finding| &finding.source) {
-            keys.add(prefix, source, bounded::join(findings.into_iter().map(About), "; ", ANNOTATION_BYTES));
-        }
-    }
+    found(&mut keys, "skipped.", &decision.skipped);
+    found(&mut keys, "found.", &decision.warnings);
     keys.finish()
 }
 
@@ -353,6 +370,23 @@ mod tests {
     }
 
     #[test]
+    fn nothing_that_leaves_holds_a_card_number_or_a_secret_wherever_it_is_cut() {
+        for padding in 0..300 {
+            let text = format!("{} 4111 1111 1111 1111 password=hunter2", "x".repeat(padding));
+            let findings = vec![finding("team", "e", &text, &text); 3];
+            let decision = Decision {
+                violations: findings.clone(),
+                excepted: findings.clone(),
+                warnings: findings,
+                changes: vec![change("c", Mode::Warn, &text, None), change("d", Mode::Enforce, &text, None)],
+                ..Decision::default()
+            };
+            let answer = encoded(&decision).to_string();
+            assert!(!answer.contains("1111") && !answer.contains("hunter"), "{answer}");
+        }
+    }
+
+    #[test]
     fn no_part_of_a_finding_breaks_a_line_or_steers_a_terminal() {
         let odd = "a\nb\u{1b}[2J\u{9b}\u{202e}c";
         let violations = vec![finding(odd, odd, odd, odd), finding("team", "images", "spec", "is wrong")];
@@ -398,11 +432,15 @@ mod tests {
                 change("soon", Mode::Warn, "spec.c", Some(json!(1))),
                 change("later", Mode::Audit, "spec.d", Some(json!(1))),
             ],
+            violations: vec![finding("team", "images", "spec.g", "is not allowed")],
+            excepted: vec![finding("team", "account", "spec.h", "let in by shop/old: found default")],
             skipped: vec![finding("team", "hardened", "spec.e", "is set by its author")],
             warnings: vec![finding("team", "probes", "spec.f", "has no probe")],
             ..Decision::default()
         };
         let want = [
+            ("denied.team.images", "spec.g: is not allowed"),
+            ("excepted.team.account", "spec.h: let in by shop/old: found default"),
             ("found.team.probes", "spec.f: has no probe"),
             ("skipped.team.hardened", "spec.e: is set by its author"),
             ("team.hardened", "spec.a, spec.b"),

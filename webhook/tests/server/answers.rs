@@ -81,7 +81,8 @@ async fn a_denial_is_403_with_every_violation() {
         json!({
             "uid": "u",
             "allowed": false,
-            "status": {"status": "Failure", "code": 403, "reason": "Forbidden", "message": message}
+            "status": {"status": "Failure", "code": 403, "reason": "Forbidden", "message": message},
+            "auditAnnotations": {"denied.team.images": "spec.a: is not allowed; spec.b: is not allowed"}
         })
     );
     server.stop().await;
@@ -160,7 +161,9 @@ async fn other_paths_and_methods_are_named_as_what_they_are() {
         for path in ["/", "/mutate/", "/healthz", "/metrics", "/mutate/../validate"] {
             let answer = server.post(&client, path, body("u")).await;
             assert_eq!(answer.status, 404, "{path}");
-            assert_eq!(answer.text, "no such path: there are POST /mutate and POST /validate-policies\n");
+            let want = "no such path; an AdmissionReview is sent with POST to one of /mutate, /mutate/fail, \
+                        /mutate/ignore, /validate, /validate/fail, /validate/ignore, /validate-policies\n";
+            assert_eq!(answer.text, want);
         }
         let get = client.get(server.url("/mutate")).send().await.unwrap();
         assert_eq!(get.status(), 405);
