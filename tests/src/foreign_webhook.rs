@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, Result};
-use sallyport::server::{Config, Gate, Identity, Share};
+use sallyport::server::{Config, Gate, Identity, Judgement, Share};
 use sallyport_admission::{Decision, Request};
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -91,19 +91,19 @@ struct Closure<F> {
 }
 
 impl<F: Fn(&Request) -> Option<Value> + Send + Sync + 'static> Gate for Closure<F> {
-    fn mutate(&self, request: &Request, _: Share) -> Decision {
+    fn mutate(&self, request: &Request, _: Share) -> Judgement {
         let mutated = (self.mutate)(request);
         self.calls.fetch_add(1, Ordering::SeqCst);
         let patch = mutated.as_ref().map(|mutated| json_patch::diff(&request.object, mutated));
-        Decision { allowed: true, patch: patch.unwrap_or_default(), mutated, ..Decision::default() }
+        Decision { allowed: true, patch: patch.unwrap_or_default(), mutated, ..Decision::default() }.into()
     }
 
-    fn validate(&self, _: &Request, _: Share) -> Decision {
-        Decision { allowed: true, ..Decision::default() }
+    fn validate(&self, _: &Request, _: Share) -> Judgement {
+        Decision { allowed: true, ..Decision::default() }.into()
     }
 
-    fn check_resource(&self, _request: &Request) -> Decision {
-        Decision { allowed: true, ..Decision::default() }
+    fn check_resource(&self, _request: &Request) -> Judgement {
+        Decision { allowed: true, ..Decision::default() }.into()
     }
 
     fn ready(&self) -> Result<(), String> {

@@ -7,7 +7,7 @@ use sallyport_admission::{Context, Decision, Finding, Mode, Request, Source, mut
 use sallyport_policy::{GROUP, Severity};
 
 use crate::policies::{Loaded, Store, load};
-use crate::server::{Gate, Share};
+use crate::server::{Gate, Judgement, Share};
 use crate::source::{SourceText, parse};
 
 /// Decides over the policies of a store.
@@ -25,20 +25,22 @@ impl PolicyGate {
 }
 
 impl Gate for PolicyGate {
-    fn mutate(&self, request: &Request, share: Share) -> Decision {
+    fn mutate(&self, request: &Request, share: Share) -> Judgement {
         let loaded = self.store.current();
-        mutate(&loaded.set, request, &context(&loaded, request, share))
+        let decision = mutate(&loaded.set, request, &context(&loaded, request, share));
+        Judgement { decision, policies: Some(Arc::clone(&loaded.digest)) }
     }
 
-    fn validate(&self, request: &Request, share: Share) -> Decision {
+    fn validate(&self, request: &Request, share: Share) -> Judgement {
         let loaded = self.store.current();
-        validate(&loaded.set, request, &context(&loaded, request, share))
+        let decision = validate(&loaded.set, request, &context(&loaded, request, share));
+        Judgement { decision, policies: Some(Arc::clone(&loaded.digest)) }
     }
 
-    fn check_resource(&self, request: &Request) -> Decision {
+    fn check_resource(&self, request: &Request) -> Judgement {
         let mut decision = Decision { allowed: true, ..Decision::default() };
         if request.kind.group != GROUP || request.object.is_null() {
-            return decision;
+            return decision.into();
         }
         // The very code that reads files, so that both say the same of the same resource.
         let text = SourceText::new("request", request.object.to_string());
@@ -60,7 +62,7 @@ impl Gate for PolicyGate {
             }
         }
         decision.allowed = decision.violations.is_empty();
-        decision
+        decision.into()
     }
 
     fn ready(&self) -> Result<(), String> {

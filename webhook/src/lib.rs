@@ -1,5 +1,6 @@
 //! The program: the admission webhook and the command line. I/O only; what is decided is decided in the pure packages.
 
+pub mod audit;
 pub mod cli;
 pub mod crds;
 pub mod gate;
@@ -8,3 +9,4 @@ pub mod policies;
 mod redact;
 pub mod server;
 pub mod source;
+mod traces;

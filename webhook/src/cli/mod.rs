@@ -63,7 +63,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve the admission webhook
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     /// Show what policies do to objects: what is changed, and what is refused
     Admit(admit::AdmitArgs),
     /// Show which policy, and which line of it, changed each field
@@ -140,7 +140,7 @@ pub fn run() -> ExitCode {
         }
     };
     let ending = match cli.command {
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(*args),
         Command::Admit(args) => admit::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Check(args) => check::run(&args),

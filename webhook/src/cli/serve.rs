@@ -3,20 +3,26 @@
 use std::any::Any;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use tokio::runtime::Runtime;
-use tracing_subscriber::EnvFilter;
+use tokio::signal::unix::Signal;
+use tracing_subscriber::Registry;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::{Ending, check, is_stdin, terminal};
+use super::{Ending, check, is_stdin, terminal, told};
+use crate::audit::{self, AuditLog, Destination};
 use crate::gate::PolicyGate;
-use crate::policies::Store;
-use crate::server::{Config, Identity, Server, terminated};
+use crate::policies::{Settings, Store};
+use crate::server::{Config, Identity, Server, hangups, terminated};
 use crate::source::Colour;
+use crate::traces::Traces;
 
 /// How long work that nobody waits for may go on once the server has ended.
 const GRACE: Duration = Duration::from_secs(1);
@@ -47,6 +53,26 @@ pub(super) struct ServeArgs {
     /// Where to write the certificate of the authority that is made, for clients to trust
     #[arg(long, value_name = "FILE", conflicts_with = "tls_cert")]
     ca_file: Option<PathBuf>,
+    /// A further repository of a service mesh's own images, such as registry.example.com/istio/proxyv2. May be given
+    /// more than once
+    #[arg(long, value_name = "REPOSITORY")]
+    mesh_image: Vec<String>,
+    /// The namespace that Sallyport runs in: no policy reaches it
+    #[arg(long, value_name = "NAME")]
+    namespace: Option<String>,
+    /// A further namespace that no policy reaches. May be given more than once
+    #[arg(long, value_name = "NAME")]
+    exclude_namespace: Vec<String>,
+    /// Where to put every call on record, a line of JSON each: a file, which SIGHUP reopens, or - for standard output
+    #[arg(long, value_name = "FILE")]
+    audit_log: Option<PathBuf>,
+    /// What a call does when the audit log can't be written as fast as calls come in
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = WhenFull::Block, requires = "audit_log")]
+    audit_log_full: WhenFull,
+    /// Where to send traces, by OTLP over HTTP, such as http://127.0.0.1:4318. Without it, the OTEL_EXPORTER_OTLP_*
+    /// variables say
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<String>,
     /// How to write the log, on standard error. RUST_LOG chooses what
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -60,12 +86,48 @@ enum LogFormat {
     Json,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum WhenFull {
+    /// It waits, and is answered 503 at its deadline: no decision is given that is not on record
+    Block,
+    /// It is answered, and its line is dropped and counted
+    Drop,
+}
+
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| "expected an IP address and a port, such as 127.0.0.1:8443 or [::]:8443".to_owned())
 }
 
 pub(super) fn run(args: ServeArgs) -> anyhow::Result<Ending> {
+    let format = args.log_format;
+    let traces = match Traces::start(args.otlp_endpoint.as_deref()) {
+        Ok(traces) => traces,
+        Err(error) => {
+            start_log(format, None);
+            return refuse(format, error);
+        }
+    };
+    start_log(format, traces.as_ref());
+    let ending = start(args).or_else(|error| refuse(format, error));
+    if let Some(traces) = traces {
+        traces.end();
+    }
+    ending
+}
+
+/// Says why the program does not start, as the log is written.
+fn refuse(format: LogFormat, error: anyhow::Error) -> anyhow::Result<Ending> {
+    match format {
+        LogFormat::Text => Err(error),
+        LogFormat::Json => {
+            tracing::error!("{}", told(&error));
+            Ok(Ending::BadInput)
+        }
+    }
+}
+
+fn start(args: ServeArgs) -> anyhow::Result<Ending> {
     if !args.standalone {
         bail!(
             "serving from a cluster's own policies is not there yet; serve from files with --standalone --policies DIR"
@@ -77,9 +139,17 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Ending> {
     if args.policies.iter().any(|path| is_stdin(path)) {
         bail!("policies are followed as they change, so they can't come from standard input (-)");
     }
-    start_log(args.log_format);
-    let store = match Store::open(args.policies.clone()) {
+    let mut spared = args.exclude_namespace.clone();
+    spared.extend(args.namespace.clone());
+    let settings = Settings { mesh_images: args.mesh_image.clone(), spared };
+    let store = match Store::open(args.policies.clone(), settings) {
         Ok(store) => Arc::new(store),
+        Err(findings) if args.log_format == LogFormat::Json => {
+            for located in findings {
+                tracing::error!(finding = %located, "policies are wrong");
+            }
+            return Ok(Ending::BadInput);
+        }
         Err(findings) => {
             let mut reporter = terminal::reporter(io::stderr());
             for located in &findings {
@@ -89,7 +159,18 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Ending> {
             return Ok(Ending::BadInput);
         }
     };
-    check::tell(&store.current(), true)?;
+    match args.log_format {
+        LogFormat::Text => drop(check::tell(&store.current(), true)?),
+        LogFormat::Json => {
+            let loaded = store.current();
+            for located in &loaded.findings {
+                tracing::warn!(finding = %located, "policies are doubtful");
+            }
+            if let Some(text) = loaded.not_in_force() {
+                tracing::warn!("{text}");
+            }
+        }
+    }
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "a panic, which is a bug: {}", reason(panic.payload()));
@@ -114,17 +195,51 @@ fn to_the_end<F: Future>(runtime: Runtime, future: F) -> F::Output {
     ended
 }
 
-fn start_log(format: LogFormat) {
+fn start_log(format: LogFormat, traces: Option<&Traces>) {
     // An empty RUST_LOG, as a manifest's empty entry gives, would silence errors too.
     let chosen = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|chosen| !chosen.trim().is_empty());
     let filter =
         chosen.and_then(|chosen| EnvFilter::try_new(chosen).ok()).unwrap_or_else(|| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let log = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
     // A log that can't be written must not end what it is about: told of that, the subscriber would panic.
     let log = log.log_internal_errors(false);
-    match format {
-        LogFormat::Text => log.with_ansi(Colour::for_stream(&io::stderr()) == Colour::On).init(),
-        LogFormat::Json => log.json().flatten_event(true).with_span_list(false).init(),
+    let log: Box<dyn Layer<Registry> + Send + Sync> = match format {
+        LogFormat::Text => Box::new(log.with_ansi(Colour::for_stream(&io::stderr()) == Colour::On)),
+        LogFormat::Json => Box::new(log.json().flatten_event(true).with_span_list(false)),
+    };
+    let Some(traces) = traces else {
+        return tracing_subscriber::registry().with(log).with(filter).init();
+    };
+    // What is logged and what is traced are chosen apart.
+    let spans = tracing_opentelemetry::layer()
+        .with_tracer(traces.tracer())
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
+        .with_filter(Targets::new().with_target("sallyport", LevelFilter::INFO));
+    tracing_subscriber::registry().with(log.with_filter(filter)).with(spans).init();
+}
+
+fn open_audit_log(path: &Path, when_full: WhenFull) -> anyhow::Result<AuditLog> {
+    let destination = if is_stdin(path) { Destination::Stdout } else { Destination::File(path.to_owned()) };
+    let when_full = match when_full {
+        WhenFull::Block => audit::WhenFull::Block,
+        WhenFull::Drop => audit::WhenFull::Drop,
+    };
+    AuditLog::open(&destination, when_full)
+        .with_context(|| format!("cannot open the audit log {}", path.display()))
+}
+
+/// Reopens the audit log at each SIGHUP.
+async fn obey(mut hangups: Signal, audit: Option<AuditLog>) {
+    while hangups.recv().await.is_some() {
+        if let Some(audit) = &audit {
+            tracing::info!(signal = "SIGHUP", "reopening the audit log");
+            audit.reopen();
+        } else {
+            tracing::info!(signal = "SIGHUP", "nothing to reopen: there is no audit log");
+        }
     }
 }
 
@@ -139,10 +254,19 @@ async fn serve(args: ServeArgs, store: Arc<Store>) -> anyhow::Result<Ending> {
     let gate = Arc::new(PolicyGate::new(Arc::clone(&store)));
     let mut server = Server::bind(config, gate).await?;
     store.register(server.registry_mut());
+    let audit = match &args.audit_log {
+        Some(path) => Some(open_audit_log(path, args.audit_log_full)?),
+        None => None,
+    };
+    if let Some(audit) = &audit {
+        server = server.audited(audit.clone());
+    }
+    let hangups = tokio::spawn(obey(hangups()?, audit));
     tracing::info!(
         webhook = %format_args!("https://{}", server.admission_addr()),
         operations = %format_args!("http://{}", server.operations_addr()),
         policies = store.current().set.policies().len(),
+        digest = &*store.current().digest,
         "serving"
     );
     if store.current().set.policies().is_empty() {
@@ -151,6 +275,7 @@ async fn serve(args: ServeArgs, store: Arc<Store>) -> anyhow::Result<Ending> {
     let follower = tokio::spawn(Arc::clone(&store).follow());
     let drained = server.run(terminated()).await;
     follower.abort();
+    hangups.abort();
     if drained.cut > 0 {
         tracing::warn!(connections = drained.cut, "cut connections that did not end in time");
     }

@@ -1,6 +1,7 @@
 //! Documents into a set of policies.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use sallyport_admission::resources::{PolicyExceptionSpec, WorkloadPolicySpec};
 use sallyport_admission::{Conflict, Exception, Namespace, Policy, PolicySet, Source, TrafficSelector};
@@ -9,6 +10,7 @@ use sallyport_traffic::TrafficPolicySpec;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::digest::digest;
 use crate::source::{Document, Located, Location, ReadError, decode};
 
 /// A list of a policy's entries.
@@ -34,6 +36,8 @@ pub struct Loaded {
     /// The TrafficPolicies that are right. They are checked, and this gate asks whom they select; nothing attaches
     /// them to Envoy yet.
     pub traffic: usize,
+    /// What this set is named by, in logs: `sha256:…` over all its documents.
+    pub digest: Arc<str>,
     /// Errors and warnings.
     pub findings: Vec<Located>,
 }
@@ -100,7 +104,11 @@ impl Loaded {
 /// Compiles all policies among the documents; what is wrong with one does not keep another from being compiled.
 #[must_use]
 pub fn load(documents: Vec<Document>, errors: &[ReadError]) -> Loaded {
-    let mut loaded = Loaded { findings: errors.iter().map(Located::from).collect(), ..Loaded::default() };
+    let mut loaded = Loaded {
+        findings: errors.iter().map(Located::from).collect(),
+        digest: digest(&documents),
+        ..Loaded::default()
+    };
     let (mut policies, mut traffic) = (Vec::new(), Vec::new());
     for document in documents {
         match (document.api_version(), document.kind()) {

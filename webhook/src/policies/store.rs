@@ -11,17 +11,34 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use sallyport_admission::Policy;
+use sallyport_admission::{Policy, PolicySet};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::load::{Loaded, load};
 use crate::source::{Document, Located, ReadError, read};
 
+/// What the operator says of every set, beside the files.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Further repositories of a mesh's own images: see [`PolicySet::trusting_mesh_images`].
+    pub mesh_images: Vec<String>,
+    /// Further namespaces that no policy reaches: see [`PolicySet::sparing`].
+    pub spared: Vec<String>,
+}
+
+impl Settings {
+    fn apply(&self, set: PolicySet) -> PolicySet {
+        let set = set.trusting_mesh_images(self.mesh_images.iter().cloned());
+        self.spared.iter().fold(set, PolicySet::sparing)
+    }
+}
+
 /// Policies from folders, followed as they change. What is wrong never replaces what was right.
 #[derive(Debug)]
 pub struct Store {
     inputs: Vec<PathBuf>,
+    settings: Settings,
     current: ArcSwap<Loaded>,
     /// Of what was read last, right or wrong: files that say what they said are not told of again.
     fingerprint: AtomicU64,
@@ -46,17 +63,18 @@ impl Store {
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub fn open(inputs: Vec<PathBuf>) -> Result<Self, Vec<Located>> {
+    pub fn open(inputs: Vec<PathBuf>, settings: Settings) -> Result<Self, Vec<Located>> {
         let (documents, errors) = read(&inputs);
         let fingerprint = fingerprint(&documents, &errors);
-        let loaded = load(documents, &errors);
+        let mut loaded = load(documents, &errors);
+        loaded.set = settings.apply(loaded.set);
         if loaded.has_errors() {
             return Err(loaded.findings);
         }
         let metrics = StoreMetrics::default();
         metrics.show(&loaded);
         let fingerprint = AtomicU64::new(fingerprint);
-        Ok(Self { inputs, current: ArcSwap::from_pointee(loaded), fingerprint, metrics })
+        Ok(Self { inputs, settings, current: ArcSwap::from_pointee(loaded), fingerprint, metrics })
     }
 
     /// The policies in force.
@@ -74,6 +92,7 @@ impl Store {
             return None;
         }
         let mut loaded = load(documents, &errors);
+        loaded.set = self.settings.apply(loaded.set);
         let before = self.current();
         if loaded.set.policies().is_empty() && !before.set.policies().is_empty() {
             // A file that was emptied by a full disk looks like this, and a folder whose mount failed.
@@ -163,7 +182,8 @@ impl Store {
         match self.reload() {
             None => {}
             Some(Ok(loaded)) => {
-                tracing::info!(policies = loaded.set.policies().len(), "policies are in force");
+                let policies = loaded.set.policies().len();
+                tracing::info!(policies, digest = &*loaded.digest, "policies are in force");
             }
             Some(Err(findings)) => {
                 for located in findings {

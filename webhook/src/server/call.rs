@@ -1,5 +1,6 @@
 //! One admission call, from its headers to its answer.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,24 +11,31 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
-use sallyport_admission::Operation;
+use sallyport_admission::{Decision, Operation};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{Instrument as _, Span, field};
 
 use super::metrics::{Metrics, Verdict};
 use super::review::{self, Malformed};
 use super::routes::Endpoint;
 use super::serve::Limits;
+use super::throttle::Throttle;
 use super::weight::{CONTAINERS_MAX, has_too_many_containers, weigh};
-use super::{Gate, response};
-use crate::plain::visible_within;
+use super::{Gate, Judgement, response};
+use crate::audit::{AuditLog, Full, Outcome, Record, Told, is_uuid};
+use crate::plain::{cut, visible_within};
+use crate::redact::redact;
+use crate::traces;
 
 /// Bodies up to this size are decided on the thread that read them. To move work elsewhere costs some 10 µs, a
 /// review of this size some 500 µs: longer than that, other calls on the thread should not wait.
 const INLINE_BYTES: usize = 64 * 1024;
 /// What decisions on such a thread may take of memory that nobody counts: each thread decides about one at a time.
 const INLINE_WEIGHT: usize = 4 << 20;
+/// How long the rest of a refused request is read. Until it is, an HTTP/2 client may see a broken stream instead of the
+/// answer (RFC 9113 section 8.1), and an HTTP/1.1 client a broken connection.
+const DISCARD: Duration = Duration::from_secs(2);
 /// The bytes of a field of the log. A namespace's name has 63, an object's 253.
 const FIELD_BYTES: usize = 256;
 
@@ -36,6 +44,11 @@ pub(crate) struct Admission {
     pub(crate) gate: Arc<dyn Gate>,
     pub(crate) metrics: Metrics,
     pub(crate) limits: Limits,
+    audit: Option<AuditLog>,
+    malformed: Throttle,
+    unanswered: Throttle,
+    /// Calls that may still begin.
+    calls: Semaphore,
     /// Bytes of bodies that may still be held.
     memory: Arc<Semaphore>,
     /// Bytes that large bodies may still become.
@@ -45,7 +58,12 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
-    pub(crate) fn new(gate: Arc<dyn Gate>, metrics: Metrics, mut limits: Limits) -> Self {
+    pub(crate) fn new(
+        gate: Arc<dyn Gate>,
+        metrics: Metrics,
+        mut limits: Limits,
+        audit: Option<AuditLog>,
+    ) -> Self {
         // What is acquired at a time is a u32.
         limits.decisions_bytes = limits.decisions_bytes.min(u32::MAX as usize).min(Semaphore::MAX_PERMITS);
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -53,6 +71,10 @@ impl Admission {
             gate,
             metrics,
             limits,
+            audit,
+            malformed: Throttle::default(),
+            unanswered: Throttle::default(),
+            calls: Semaphore::new(limits.in_flight.min(Semaphore::MAX_PERMITS)),
             memory: Arc::new(Semaphore::new(limits.bodies_bytes.min(Semaphore::MAX_PERMITS))),
             decisions: Arc::new(Semaphore::new(limits.decisions_bytes)),
             threads: Arc::new(Semaphore::new(threads)),
@@ -83,6 +105,8 @@ enum Failure {
     Overload,
     #[error("no decision within {} ms", .0.as_millis())]
     Deadline(Duration),
+    #[error("the decision could not be put on record in time: the audit log is full")]
+    NotOnRecord,
     #[error("the decision failed: this is a bug, and the log says more")]
     Panicked,
 }
@@ -108,6 +132,7 @@ impl Failure {
             Self::Malformed(malformed) => Class::Malformed(StatusCode::BAD_REQUEST, malformed.fault.reason()),
             Self::Overload => Class::Unanswered("overload"),
             Self::Deadline(_) => Class::Unanswered("deadline"),
+            Self::NotOnRecord => Class::Unanswered("audit"),
             Self::Panicked => Class::Unanswered("panic"),
         }
     }
@@ -115,6 +140,20 @@ impl Failure {
 
 /// What every event of a call is told with.
 fn span(endpoint: Endpoint) -> Span {
+    if traces::on() {
+        return tracing::info_span!(
+            "admission",
+            otel.name = endpoint.path(),
+            otel.kind = "server",
+            path = endpoint.path(),
+            uid = field::Empty,
+            kind = field::Empty,
+            namespace = field::Empty,
+            name = field::Empty,
+            operation = field::Empty,
+            verdict = field::Empty,
+        );
+    }
     tracing::info_span!(
         "admission",
         path = endpoint.path(),
@@ -129,36 +168,64 @@ fn span(endpoint: Endpoint) -> Span {
 /// Answers one request to `endpoint`.
 pub(crate) async fn answer(admission: &Admission, endpoint: Endpoint, request: HttpRequest) -> Response {
     let span = span(endpoint);
+    traces::continues(&span, request.headers());
     let call = admission.metrics.begin(endpoint);
-    let outcome = decide(admission, endpoint, request).instrument(span.clone()).await;
-    let ms = call.milliseconds();
-    let _entered = span.enter();
-    match outcome {
-        Ok(Decided { bytes, operation, verdict, refused_by }) => {
-            call.decided(operation, verdict);
-            match verdict {
-                Verdict::Denied => tracing::info!(verdict = verdict.name(), by = refused_by, ms, "decided"),
-                Verdict::Allowed | Verdict::Patched => {
-                    tracing::debug!(verdict = verdict.name(), ms, "decided");
-                }
+    let allowance = allowance(request.uri(), admission.limits.deadline);
+    let deadline = Instant::now() + allowance;
+    async {
+        let outcome = decide(admission, endpoint, request, allowance, deadline).await;
+        let outcome = put_on_record(admission, endpoint, outcome, call.elapsed(), deadline).await;
+        let ms = call.elapsed().as_secs_f64() * 1000.0;
+        match outcome {
+            Ok(Decided { bytes, operation, verdict, told, .. }) => {
+                tell(verdict, &told.decision, ms);
+                call.decided(operation, verdict, &told.decision);
+                ([(header::CONTENT_TYPE, "application/json")], bytes).into_response()
             }
-            ([(header::CONTENT_TYPE, "application/json")], bytes).into_response()
-        }
-        Err(failure) => {
-            let status = match failure.class() {
-                Class::Malformed(status, reason) => {
-                    tracing::warn!(reason, ms, "malformed: {failure}");
-                    call.malformed(reason);
-                    status
+            Err(failure) => {
+                let (status, throttle) = match failure.class() {
+                    Class::Malformed(status, _) => (status, &admission.malformed),
+                    Class::Unanswered(_) => (StatusCode::SERVICE_UNAVAILABLE, &admission.unanswered),
+                };
+                let told = throttle.pass(std::time::Instant::now());
+                if told.is_none() {
+                    admission.metrics.suppressed();
                 }
-                Class::Unanswered(reason) => {
-                    tracing::error!(reason, ms, "unanswered: {failure}");
-                    call.unanswered(reason);
-                    StatusCode::SERVICE_UNAVAILABLE
+                match (failure.class(), told) {
+                    (Class::Malformed(_, reason), told) => {
+                        if let Some(suppressed) = told {
+                            tracing::warn!(reason, ms, suppressed, "malformed: {failure}");
+                        }
+                        call.malformed(reason);
+                    }
+                    (Class::Unanswered(reason), told) => {
+                        if let Some(suppressed) = told {
+                            tracing::error!(reason, ms, suppressed, "unanswered: {failure}");
+                        }
+                        call.unanswered(reason);
+                    }
                 }
-            };
-            (status, format!("{failure}\n")).into_response()
+                (status, format!("{failure}\n")).into_response()
+            }
         }
+    }
+    .instrument(span.clone())
+    .await
+}
+
+/// Tells the log of a decision.
+fn tell(verdict: Verdict, decision: &Decision, ms: f64) {
+    let verdict_name = verdict.name();
+    Span::current().record("verdict", verdict_name);
+    match verdict {
+        Verdict::Denied if tracing::enabled!(tracing::Level::INFO) => {
+            let mut sources: Vec<String> = decision.violations.iter().map(|v| v.source.to_string()).collect();
+            sources.dedup();
+            let by = in_log(&sources.join(", "));
+            tracing::info!(verdict = verdict_name, by, ms, "decided");
+        }
+        Verdict::Denied => {}
+        Verdict::Allowed | Verdict::Patched => tracing::debug!(verdict = verdict_name, ms, "decided"),
     }
 }
 
@@ -166,15 +233,46 @@ struct Decided {
     bytes: Vec<u8>,
     operation: Operation,
     verdict: Verdict,
-    /// The policy entries that refuse, for the log.
-    refused_by: String,
+    told: Told,
 }
 
-async fn decide(admission: &Admission, endpoint: Endpoint, request: HttpRequest) -> Result<Decided, Failure> {
-    let (head, body) = request.into_parts();
-    check(&head.headers)?;
-    let allowance = allowance(&head.uri, admission.limits.deadline);
-    let deadline = Instant::now() + allowance;
+/// Puts what came of a call into the audit log, where there is one. A decision that finds no room in time is none.
+async fn put_on_record(
+    admission: &Admission,
+    endpoint: Endpoint,
+    outcome: Result<Decided, Failure>,
+    took: Duration,
+    deadline: Instant,
+) -> Result<Decided, Failure> {
+    let Some(audit) = &admission.audit else { return outcome };
+    let said = match &outcome {
+        Ok(decided) => Outcome::Decided { verdict: decided.verdict.name(), told: &decided.told },
+        Err(failure) => match failure.class() {
+            Class::Malformed(_, reason) => Outcome::Undecided { verdict: "malformed", reason },
+            Class::Unanswered(reason) => Outcome::Undecided { verdict: "unanswered", reason },
+        },
+    };
+    let line = Record::new(endpoint.path(), said, took).line();
+    match audit.put(line, deadline).await {
+        Ok(()) => outcome,
+        // Why there is no decision matters more than that it is not on record.
+        Err(Full) => Err(outcome.err().unwrap_or(Failure::NotOnRecord)),
+    }
+}
+
+async fn decide(
+    admission: &Admission,
+    endpoint: Endpoint,
+    request: HttpRequest,
+    allowance: Duration,
+    deadline: Instant,
+) -> Result<Decided, Failure> {
+    if let Err(failure) = check(request.headers()) {
+        discard(request, &admission.limits).await;
+        return Err(failure);
+    }
+    let Ok(_call) = admission.calls.try_acquire() else { return Err(Failure::Overload) };
+    let body = request.into_body();
     let (bytes, held) =
         timeout_at(deadline, read(admission, body)).await.unwrap_or(Err(Failure::SlowBody(allowance)))?;
     let gate = Arc::clone(&admission.gate);
@@ -212,24 +310,22 @@ fn judge(gate: &dyn Gate, endpoint: Endpoint, body: &[u8]) -> Result<Decided, Fa
         if has_too_many_containers(&request) {
             return Err(Failure::TooManyContainers);
         }
-        let decision = match endpoint {
+        let Judgement { decision, policies } = match endpoint {
             Endpoint::Mutate(share) => gate.mutate(&request, share),
             Endpoint::Validate(share) => gate.validate(&request, share),
             Endpoint::ValidatePolicies => gate.check_resource(&request),
         };
         let patches = endpoint.patches();
         let bytes = response::encode(&request.uid, &decision, patches).map_err(|_| Failure::Panicked)?;
-        let mut sources: Vec<String> = decision.violations.iter().map(|v| v.source.to_string()).collect();
-        sources.dedup();
-        let refused_by = visible_within(&sources.join(", "), FIELD_BYTES).into_owned();
-        Ok(Decided {
-            bytes,
-            operation: request.operation,
-            verdict: Verdict::of(&decision, patches),
-            refused_by,
-        })
+        let (operation, verdict) = (request.operation, Verdict::of(&decision, patches));
+        Ok(Decided { bytes, operation, verdict, told: Told::of(request, decision, policies) })
     }));
     judged.unwrap_or(Err(Failure::Panicked))
+}
+
+/// Text of a request as the log shows it.
+fn in_log(text: &str) -> String {
+    visible_within(&redact(&cut(Cow::Borrowed(text), 16 * FIELD_BYTES)), FIELD_BYTES).into_owned()
 }
 
 /// Tells the log what is asked about: never the object itself.
@@ -240,7 +336,7 @@ fn describe(request: &sallyport_admission::Request) {
     }
     let kind = &request.kind;
     let slash = if kind.group.is_empty() { "" } else { "/" };
-    let part = |text| visible_within(text, FIELD_BYTES / 4);
+    let part = |text| cut(Cow::Owned(in_log(text)), FIELD_BYTES / 4).into_owned();
     let kind = format!("{}{slash}{} {}", part(&kind.group), part(&kind.version), part(&kind.kind));
     // As text, which the log quotes: what is shown bare could pass for further fields.
     for (name, text) in [
@@ -249,7 +345,12 @@ fn describe(request: &sallyport_admission::Request) {
         ("namespace", request.namespace.as_str()),
         ("name", request.name.as_str()),
     ] {
-        span.record(name, &*visible_within(text, FIELD_BYTES));
+        // Its digits are no card's, though they may pass for one's.
+        if name == "uid" && is_uuid(text) {
+            span.record(name, text);
+        } else {
+            span.record(name, &*in_log(text));
+        }
     }
     span.record("operation", field::display(request.operation));
 }
@@ -270,8 +371,51 @@ fn check(headers: &HeaderMap) -> Result<(), Failure> {
 /// How long a call may take: what the API server says it waits (`?timeout=10s`), at most `limit`.
 fn allowance(uri: &Uri, limit: Duration) -> Duration {
     let said = uri.query().and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("timeout=")));
-    let seconds = said.and_then(|text| text.strip_suffix('s')).and_then(|text| text.parse().ok());
-    seconds.map_or(limit, |seconds| Duration::from_secs(seconds).min(limit))
+    said.and_then(go_duration).filter(|said| !said.is_zero()).map_or(limit, |said| said.min(limit))
+}
+
+/// A duration as Go writes it: `10s`, `2m30s`, `1.5s`, `500ms`. `None` for what is none, or negative.
+fn go_duration(text: &str) -> Option<Duration> {
+    const UNITS: [(&str, f64); 8] = [
+        ("ns", 1e-9),
+        ("us", 1e-6),
+        // As a URL holds the micro sign and the Greek letter.
+        ("%C2%B5s", 1e-6),
+        ("%CE%BCs", 1e-6),
+        ("ms", 1e-3),
+        ("s", 1.0),
+        ("m", 60.0),
+        ("h", 3600.0),
+    ];
+    let mut rest = text;
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, after) = rest.split_at(end);
+        let unit = |(name, scale): &(&str, f64)| Some((after.strip_prefix(name)?, *scale));
+        let (after, scale) = UNITS.iter().find_map(unit)?;
+        seconds += number.parse::<f64>().ok()? * scale;
+        rest = after;
+    }
+    (!text.is_empty()).then(|| Duration::try_from_secs_f64(seconds).ok())?
+}
+
+/// Reads what is left of a request that is refused unread, within bounds; not where its sender waits to be asked for it.
+pub(crate) async fn discard(request: HttpRequest, limits: &Limits) {
+    if request.headers().contains_key(header::EXPECT) {
+        return;
+    }
+    let mut body = request.into_body();
+    let _ = timeout(DISCARD.min(limits.deadline), drain(&mut body, limits.body_bytes)).await;
+}
+
+async fn drain(body: &mut Body, most: usize) {
+    let mut length = 0;
+    while length <= most
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        length += frame.data_ref().map_or(0, Bytes::len);
+    }
 }
 
 /// The whole body, and the memory that it takes up.
@@ -314,12 +458,7 @@ async fn read(
 /// Reads on for a while before it refuses: a client that is still sending when the connection closes may never see
 /// the answer.
 async fn refuse_large(mut body: Body, limit: usize) -> Failure {
-    let mut length = 0;
-    while length <= limit
-        && let Some(Ok(frame)) = body.frame().await
-    {
-        length += frame.data_ref().map_or(0, Bytes::len);
-    }
+    drain(&mut body, limit).await;
     Failure::TooLarge { limit }
 }
 
@@ -328,7 +467,7 @@ mod tests {
     use std::io::Write;
     use std::sync::Mutex;
 
-    use sallyport_admission::{Decision, Request};
+    use sallyport_admission::Request;
     use serde_json::{Value, json};
     use tracing_subscriber::fmt::MakeWriter;
 
@@ -366,16 +505,16 @@ mod tests {
     struct Refusing;
 
     impl Gate for Refusing {
-        fn mutate(&self, _: &Request, _: Share) -> Decision {
-            Decision::default()
+        fn mutate(&self, _: &Request, _: Share) -> Judgement {
+            Judgement::default()
         }
 
-        fn validate(&self, _: &Request, _: Share) -> Decision {
-            Decision::default()
+        fn validate(&self, _: &Request, _: Share) -> Judgement {
+            Judgement::default()
         }
 
-        fn check_resource(&self, _: &Request) -> Decision {
-            Decision::default()
+        fn check_resource(&self, _: &Request) -> Judgement {
+            Judgement::default()
         }
 
         fn ready(&self) -> Result<(), String> {
@@ -440,14 +579,29 @@ mod tests {
     #[test]
     fn the_api_servers_timeout_shortens_the_deadline_and_never_lengthens_it() {
         let limit = Duration::from_secs(10);
-        let check = |uri: &str, want: u64| {
+        let check = |uri: &str, millis: u64| {
             let uri: Uri = uri.parse().unwrap();
-            assert_eq!(allowance(&uri, limit), Duration::from_secs(want), "{uri}");
+            assert_eq!(allowance(&uri, limit), Duration::from_millis(millis), "{uri}");
         };
-        check("/mutate", 10);
-        check("/mutate?timeout=3s", 3);
-        check("/mutate?a=b&timeout=30s", 10);
-        check("/mutate?timeout=soon", 10);
-        check("/mutate?timeout=-1s", 10);
+        check("/mutate", 10_000);
+        check("/mutate?timeout=3s", 3000);
+        check("/mutate?timeout=500ms", 500);
+        check("/mutate?timeout=1.5s", 1500);
+        check("/mutate?timeout=1s250ms", 1250);
+        check("/mutate?timeout=2m30s", 10_000);
+        check("/mutate?timeout=1000000%C2%B5s", 1000);
+        check("/mutate?a=b&timeout=30s", 10_000);
+        for wrong in
+            ["soon", "-1s", "5", "0s", "", "s", "1.2.3s", "1e3s", "1s ", "NaNs", "99999999999999999999h"]
+        {
+            check(&format!("/mutate?timeout={}", wrong.replace(' ', "%20")), 10_000);
+        }
+    }
+
+    #[test]
+    fn the_log_holds_no_card_number_that_a_name_holds() {
+        for line in logged("card-4111-1111-1111-1111") {
+            assert!(!line.contains("1111") && line.contains("[redacted-card-number]"), "{line}");
+        }
     }
 }

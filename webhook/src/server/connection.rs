@@ -1,7 +1,6 @@
 //! One connection, from accept to close.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -10,6 +9,7 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use time::OffsetDateTime;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -17,6 +17,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::metrics::Metrics;
+use super::seats::Seat;
 use super::serve::{Limits, Phase};
 use super::tls::Certificates;
 
@@ -27,6 +28,11 @@ const PING: Duration = Duration::from_secs(30);
 /// Once asked to end, how long a connection without a call may stay: a request may be on its way, and hyper waits for
 /// the first one of an HTTP/1.1 connection even then.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// The same where another connection is waiting for the seat.
+const GIVE_WAY: Duration = Duration::from_millis(50);
+/// The bytes that the headers of an HTTP/1.1 request may have. The API server sends some 300.
+const HEADER_BYTES: usize = 64 * 1024;
 
 /// How connections of one port are served.
 #[derive(Clone)]
@@ -41,21 +47,32 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    /// Serves a connection until either side closes it.
-    pub(crate) async fn serve(self, tcp: TcpStream) {
+    /// Serves a connection until either side closes it, or another needs its seat.
+    pub(crate) async fn serve(self, tcp: TcpStream, seat: Seat) {
         if let Err(error) = tcp.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
-        let Some((certificates, metrics)) = &self.tls else { return self.http(tcp, false).await };
+        let Some((certificates, metrics)) = &self.tls else { return self.http(tcp, false, &seat).await };
+        let _counted = metrics.connected();
         let handshake = async {
             let current = Certificates::current(certificates).await;
-            metrics.certificate_expires(current.not_after);
+            metrics.serves(&current, OffsetDateTime::now_utc().unix_timestamp());
             TlsAcceptor::from(current.config).accept(tcp).await
         };
-        match timeout(self.limits.handshake, handshake).await {
+        let handshake = async {
+            tokio::select! {
+                done = timeout(self.limits.handshake, handshake) => Some(done),
+                () = seat.wanted() => None,
+            }
+        };
+        let Some(done) = handshake.await else {
+            tracing::debug!("a TLS handshake gave way to another connection");
+            return;
+        };
+        match done {
             Ok(Ok(tls)) => {
                 let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
-                self.http(tls, http2).await;
+                self.http(tls, http2, &seat).await;
             }
             Ok(Err(error)) => {
                 metrics.handshake_failed("tls");
@@ -68,11 +85,15 @@ impl Port {
         }
     }
 
-    async fn http<I: AsyncRead + AsyncWrite + Unpin + 'static>(self, io: I, http2: bool) {
+    async fn http<I: AsyncRead + AsyncWrite + Unpin + 'static>(self, io: I, http2: bool, seat: &Seat) {
         // ALPN has said what is spoken, so nothing is guessed from the first bytes, which may never come.
         let builder = Builder::new(TokioExecutor::new());
         let mut builder = if http2 { builder.http2_only() } else { builder.http1_only() };
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.limits.header);
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.header)
+            .max_buf_size(HEADER_BYTES);
         builder
             .http2()
             .timer(TokioTimer::new())
@@ -80,10 +101,9 @@ impl Port {
             .keep_alive_interval(PING)
             .keep_alive_timeout(PING);
 
-        let activity = Arc::new(Activity::default());
         let router = TowerToHyperService::new(self.router);
         let service = service_fn(|request: hyper::Request<Incoming>| {
-            let busy = Busy::begin(&activity);
+            let busy = seat.begin();
             let answer = router.call(request);
             async move {
                 let response = answer.await;
@@ -111,8 +131,13 @@ impl Port {
                     connection.as_mut().graceful_shutdown();
                     quiet = every(LINGER);
                 }
+                () = seat.wanted(), if !ending => {
+                    ending = true;
+                    connection.as_mut().graceful_shutdown();
+                    quiet = every(GIVE_WAY);
+                }
                 _ = quiet.tick() => {
-                    let (calls, busy) = activity.read();
+                    let (calls, busy) = seat.read();
                     if busy == 0 && calls == seen {
                         if ending {
                             return;
@@ -132,34 +157,4 @@ fn every(period: Duration) -> Interval {
     let mut interval = interval_at(Instant::now() + period, period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval
-}
-
-/// What a connection is used for.
-#[derive(Default)]
-struct Activity {
-    calls: AtomicU64,
-    busy: AtomicUsize,
-}
-
-impl Activity {
-    /// Calls begun so far, and calls without an answer.
-    fn read(&self) -> (u64, usize) {
-        (self.calls.load(Ordering::Relaxed), self.busy.load(Ordering::Relaxed))
-    }
-}
-
-struct Busy(Arc<Activity>);
-
-impl Busy {
-    fn begin(activity: &Arc<Activity>) -> Self {
-        activity.calls.fetch_add(1, Ordering::Relaxed);
-        activity.busy.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(activity))
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Ordering::Relaxed);
-    }
 }

@@ -24,21 +24,42 @@ mod bounded;
 mod call;
 mod connection;
 mod metrics;
+mod process;
 pub mod response;
 pub mod review;
 mod routes;
+mod seats;
+mod self_check;
 mod self_issued;
 mod serve;
 mod signal;
+mod throttle;
 mod tls;
 mod weight;
+
+use std::sync::Arc;
 
 use sallyport_admission::{Decision, Request};
 
 pub use routes::{Endpoint, Share};
 pub use serve::{Config, Drained, Limits, Server, ServerError};
-pub use signal::terminated;
+pub use signal::{hangups, terminated};
 pub use tls::{CertificateError, Identity};
+
+/// A decision, and by which policies it was made.
+#[derive(Clone, Debug, Default)]
+pub struct Judgement {
+    /// What was decided.
+    pub decision: Decision,
+    /// What the audit log names the policies by that were in force; `None` where it was not up to policies.
+    pub policies: Option<Arc<str>>,
+}
+
+impl From<Decision> for Judgement {
+    fn from(decision: Decision) -> Self {
+        Self { decision, policies: None }
+    }
+}
 
 /// What the server asks of the gate. Implemented by the program over its policy store.
 ///
@@ -46,13 +67,13 @@ pub use tls::{CertificateError, Identity};
 /// decided where it was read, a large one on a thread of its own. A panic in any of them is answered 503.
 pub trait Gate: Send + Sync + 'static {
     /// What a workload is given: `POST /mutate`.
-    fn mutate(&self, request: &Request, share: Share) -> Decision;
+    fn mutate(&self, request: &Request, share: Share) -> Judgement;
 
     /// What a workload is refused for: `POST /validate`. A patch is not returned.
-    fn validate(&self, request: &Request, share: Share) -> Decision;
+    fn validate(&self, request: &Request, share: Share) -> Judgement;
 
     /// Decides about one of Sallyport's own resources: `POST /validate-policies`. A patch is not returned.
-    fn check_resource(&self, request: &Request) -> Decision;
+    fn check_resource(&self, request: &Request) -> Judgement;
 
     /// Whether decisions can be made yet.
     ///

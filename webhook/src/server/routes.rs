@@ -9,11 +9,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use prometheus_client::registry::Registry;
 use sallyport_admission::resources::FailurePolicy;
+use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use super::Gate;
 use super::call::{self, Admission};
 use super::metrics::{self, Metrics};
+use super::self_check::Reached;
 use super::serve::Phase;
 use super::tls::Certificates;
 
@@ -76,10 +78,12 @@ pub(crate) fn admission(state: Arc<Admission>) -> Router {
         router = router.route(endpoint.path(), post(handler));
     }
     router
-        .method_not_allowed_fallback(async || {
+        .method_not_allowed_fallback(async |State(state): State<Arc<Admission>>, request: Request| {
+            call::discard(request, &state.limits).await;
             (StatusCode::METHOD_NOT_ALLOWED, "an AdmissionReview is sent with POST\n")
         })
-        .fallback(async || {
+        .fallback(async |State(state): State<Arc<Admission>>, request: Request| {
+            call::discard(request, &state.limits).await;
             let paths = Endpoint::ALL.map(Endpoint::path).join(", ");
             (
                 StatusCode::NOT_FOUND,
@@ -96,6 +100,7 @@ pub(crate) struct Operations {
     pub(crate) registry: Arc<Registry>,
     pub(crate) metrics: Metrics,
     pub(crate) certificates: Arc<Certificates>,
+    pub(crate) reached: watch::Receiver<Reached>,
 }
 
 /// The paths of the plain port.
@@ -114,7 +119,10 @@ async fn readyz(State(state): State<Arc<Operations>>) -> Response {
     if *state.phase.borrow() != Phase::Serving {
         return (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n").into_response();
     }
-    match state.gate.ready() {
+    let reached = state.reached.borrow().check();
+    let current = Certificates::current(&state.certificates).await;
+    let valid = current.check(OffsetDateTime::now_utc().unix_timestamp());
+    match reached.and(valid).and_then(|()| state.gate.ready()) {
         Ok(()) => "ok\n".into_response(),
         Err(missing) => (StatusCode::SERVICE_UNAVAILABLE, format!("{missing}\n")).into_response(),
     }
@@ -122,8 +130,9 @@ async fn readyz(State(state): State<Arc<Operations>>) -> Response {
 
 async fn exposition(State(state): State<Arc<Operations>>) -> Response {
     // Read here too: without connections nobody else would notice that a certificate was renewed.
-    state.metrics.certificate_expires(Certificates::current(&state.certificates).await.not_after);
-    match metrics::exposition(&state.registry) {
+    let current = Certificates::current(&state.certificates).await;
+    state.metrics.serves(&current, OffsetDateTime::now_utc().unix_timestamp());
+    match metrics::exposition(&state.registry, &state.metrics) {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }

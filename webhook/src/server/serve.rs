@@ -8,16 +8,19 @@ use std::time::Duration;
 
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::Gate;
 use super::call::Admission;
 use super::connection::Port;
-use super::metrics::Metrics;
+use super::metrics::{Metrics, PREFIX};
 use super::routes::{self, Operations};
+use super::seats::{ASK_AGAIN, Seats};
+use super::self_check::{self, Reached};
 use super::tls::{CertificateError, Certificates, Identity};
+use crate::audit::AuditLog;
 
 /// Connections that the plain port has at a time: the kubelet, Prometheus and somebody's curl.
 const OPERATIONS_CONNECTIONS: usize = 64;
@@ -59,7 +62,11 @@ pub struct Limits {
     /// The bytes that large bodies may become at a time, while they are decided about: a body of small values grows
     /// a hundredfold. Beyond that, calls wait; a body that alone would become more is answered 413.
     pub decisions_bytes: usize,
-    /// Connections of the TLS port at a time, handshakes included. Further ones wait to be accepted.
+    /// Calls at a time, from their headers to their answer. Beyond that, they are answered 503. One API server sends
+    /// at most 200 at a time unless it is told otherwise (`--max-mutating-requests-inflight`).
+    pub in_flight: usize,
+    /// Connections of the TLS port at a time, handshakes included. For a further one, the one that has been idle for
+    /// longest is closed; where all have calls, it waits to be accepted.
     pub connections: usize,
     /// From accept to the end of the TLS handshake.
     pub handshake: Duration,
@@ -82,6 +89,7 @@ impl Default for Limits {
             body_bytes: 3 << 20,
             bodies_bytes: 64 << 20,
             decisions_bytes: 192 << 20,
+            in_flight: 1024,
             connections: 1024,
             handshake: Duration::from_secs(5),
             header: Duration::from_secs(30),
@@ -145,6 +153,7 @@ pub struct Server {
     certificates: Arc<Certificates>,
     registry: Registry,
     metrics: Metrics,
+    audit: Option<AuditLog>,
 }
 
 impl Server {
@@ -157,11 +166,20 @@ impl Server {
         let (operations, operations_addr) = listen(config.operations).await?;
         // After the ports: a second start that finds them taken must not have replaced the authority that is trusted.
         let certificates = Arc::new(Certificates::load(&config.identity)?);
-        let mut registry = Registry::with_prefix("sallyport");
+        let mut registry = Registry::default();
         let metrics = Metrics::new(&mut registry);
         let addresses = (admission_addr, operations_addr);
         let limits = config.limits;
-        Ok(Self { admission, operations, addresses, gate, limits, certificates, registry, metrics })
+        let audit = None;
+        Ok(Self { admission, operations, addresses, gate, limits, certificates, registry, metrics, audit })
+    }
+
+    /// The server that puts every call on record.
+    #[must_use]
+    pub fn audited(mut self, log: AuditLog) -> Self {
+        log.register(self.registry_mut());
+        self.audit = Some(log);
+        self
     }
 
     /// The address of the TLS port.
@@ -184,7 +202,7 @@ impl Server {
 
     /// What `/metrics` shows, under the prefix `sallyport`: the program adds its own here.
     pub fn registry_mut(&mut self) -> &mut Registry {
-        &mut self.registry
+        self.registry.sub_registry_with_prefix(PREFIX)
     }
 
     /// Serves until `shutdown` resolves, then as [`Limits::shutdown_delay`] and [`Limits::drain`] say.
@@ -192,14 +210,18 @@ impl Server {
     /// The plain port answers to the end. Dropping the future cuts every connection at once.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
         let (announce, phase) = watch::channel(Phase::Serving);
+        let (reach, reached) = watch::channel(Reached::NotYet);
         let operations = Arc::new(Operations {
             gate: Arc::clone(&self.gate),
             phase: phase.clone(),
             registry: Arc::new(self.registry),
             metrics: self.metrics.clone(),
             certificates: Arc::clone(&self.certificates),
+            reached: reached.clone(),
         });
-        let admission = Arc::new(Admission::new(self.gate, self.metrics.clone(), self.limits));
+        let checking = self_check::follow(self.addresses.0, Arc::clone(&self.certificates), reach);
+        let admission =
+            Arc::new(Admission::new(self.gate, self.metrics.clone(), self.limits, self.audit.clone()));
         let operations = Port {
             router: routes::operations(operations),
             limits: self.limits,
@@ -234,7 +256,18 @@ impl Server {
         let telling = async {
             drain(accept(self.operations, operations, OPERATIONS_CONNECTIONS).await, OPERATIONS_DRAIN).await
         };
-        let ((), drained, _) = tokio::join!(ending, deciding, telling);
+        let serving = async { tokio::join!(ending, deciding, telling) };
+        let checking = async {
+            checking.await;
+            std::future::pending().await
+        };
+        let ((), drained, _) = tokio::select! {
+            ended = serving => ended,
+            never = checking => never,
+        };
+        if let Some(audit) = self.audit {
+            audit.close().await;
+        }
         tracing::info!(cut = drained.cut, "ended");
         drained
     }
@@ -255,27 +288,28 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Server
 
 /// Accepts until the port's phase is over; the listener is closed when this returns.
 async fn accept(listener: TcpListener, port: Port, most: usize) -> JoinSet<()> {
-    let slots = Arc::new(Semaphore::new(most));
+    let seats = Seats::new(most);
+    // Accepted, and without a seat yet.
+    let mut waiting = None;
     let mut connections = JoinSet::new();
     let mut phase = port.phase.clone();
     let over = port.until.reached(&mut phase);
     tokio::pin!(over);
     loop {
-        let next = async {
-            let slot = Arc::clone(&slots).acquire_owned().await;
-            (slot, listener.accept().await)
-        };
         tokio::select! {
             biased;
             () = &mut over => return connections,
             Some(ended) = connections.join_next() => report(ended),
-            (slot, accepted) = next => match accepted {
+            Some(seat) = seats.take(), if waiting.is_some() => {
+                if let Some(tcp) = waiting.take() {
+                    connections.spawn(port.clone().serve(tcp, seat));
+                }
+            }
+            () = tokio::time::sleep(ASK_AGAIN), if waiting.is_some() => seats.make_room(),
+            accepted = listener.accept(), if waiting.is_none() => match accepted {
                 Ok((tcp, _)) => {
-                    let serving = port.clone().serve(tcp);
-                    connections.spawn(async move {
-                        let _slot = slot;
-                        serving.await;
-                    });
+                    waiting = Some(tcp);
+                    seats.make_room();
                 }
                 Err(error) if is_the_clients(&error) => tracing::debug!(%error, "a connection was not accepted"),
                 Err(error) => {

@@ -18,3 +18,11 @@ pub async fn terminated() {
         }
     }
 }
+
+/// SIGHUP, each time it is received: what a log is rotated with. It no longer ends the process once this is called.
+///
+/// # Errors
+/// When no handler can be installed.
+pub fn hangups() -> std::io::Result<tokio::signal::unix::Signal> {
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
+}

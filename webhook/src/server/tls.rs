@@ -11,6 +11,9 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::sync::Notify;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::self_issued;
@@ -79,8 +82,35 @@ pub enum CertificateError {
 #[derive(Clone)]
 pub(crate) struct Current {
     pub(crate) config: Arc<ServerConfig>,
-    /// When the first certificate of the chain expires: Unix time in seconds.
+    /// What is presented: the first certificate of the chain.
+    pub(crate) leaf: CertificateDer<'static>,
+    /// From when and until when every certificate of the chain is valid: Unix time in seconds.
+    pub(crate) not_before: i64,
     pub(crate) not_after: i64,
+    /// Whether the files as they stand cannot be served, and this is an earlier pair.
+    pub(crate) outdated: bool,
+}
+
+impl Current {
+    /// Whether clients whose clock says `now` (Unix time in seconds) take the certificate for valid.
+    pub(crate) fn check(&self, now: i64) -> Result<(), String> {
+        let date = |seconds| {
+            OffsetDateTime::from_unix_timestamp(seconds)
+                .ok()
+                .and_then(|date| date.format(&Rfc3339).ok())
+                .unwrap_or_else(|| seconds.to_string())
+        };
+        if now > self.not_after {
+            Err(format!("the certificate expired at {}; expected one that is valid", date(self.not_after)))
+        } else if now < self.not_before {
+            Err(format!(
+                "the certificate is not valid before {}; expected one that is",
+                date(self.not_before)
+            ))
+        } else {
+            Ok(())
+        }
+    }
 }
 
 /// The certificate that is served now.
@@ -88,6 +118,7 @@ pub(crate) struct Certificates {
     files: Option<Files>,
     state: Mutex<State>,
     ca_pem: Option<String>,
+    renewed: Notify,
 }
 
 struct Files {
@@ -111,7 +142,13 @@ impl Certificates {
                 let files = Files { certificate: certificate.clone(), key: key.clone() };
                 let pems = files.read()?;
                 let state = State { current: pems.parse(&files)?, digest: pems.digest(), complaint: None };
-                Ok(Self { files: Some(files), state: Mutex::new(state), ca_pem: None })
+                tell_validity(&state.current);
+                Ok(Self {
+                    files: Some(files),
+                    state: Mutex::new(state),
+                    ca_pem: None,
+                    renewed: Notify::new(),
+                })
             }
             Identity::SelfIssued { names, ca } => {
                 let issued = self_issued::issue(names)?;
@@ -121,7 +158,8 @@ impl Certificates {
                 }
                 let current = serve(vec![issued.certificate], issued.key)?;
                 let state = State { current, digest: [0; 32], complaint: None };
-                Ok(Self { files: None, state: Mutex::new(state), ca_pem: Some(issued.ca_pem) })
+                let ca_pem = Some(issued.ca_pem);
+                Ok(Self { files: None, state: Mutex::new(state), ca_pem, renewed: Notify::new() })
             }
         }
     }
@@ -129,6 +167,11 @@ impl Certificates {
     /// The PEM of the authority that was made for this run.
     pub(crate) fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
+    }
+
+    /// Returns after the certificate was renewed.
+    pub(crate) async fn renewed(&self) {
+        self.renewed.notified().await;
     }
 
     /// What to serve the next connection with, read off the async threads: a file system can hang.
@@ -156,16 +199,22 @@ impl Certificates {
             Ok(if digest == state.digest { None } else { Some((pems.parse(files)?, digest)) })
         });
         match renewed {
-            Ok(None) => state.complaint = None,
+            Ok(None) => {
+                state.complaint = None;
+                state.current.outdated = false;
+            }
             Ok(Some((current, digest))) => {
                 tracing::info!(not_after = current.not_after, "the certificate was renewed");
+                tell_validity(&current);
                 *state = State { current, digest, complaint: None };
+                self.renewed.notify_one();
             }
             Err(error) => {
                 let complaint = error.to_string();
                 if state.complaint.as_ref() != Some(&complaint) {
                     tracing::error!(%error, "the last good certificate stays in use");
                     state.complaint = Some(complaint);
+                    state.current.outdated = true;
                 }
             }
         }
@@ -217,23 +266,31 @@ fn serve(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 ) -> Result<Current, CertificateError> {
-    let not_after = not_after(&chain)?;
+    let (not_before, not_after) = validity(&chain)?;
+    let leaf = chain.first().cloned().ok_or(rustls::Error::NoCertificatesPresented)?;
     let provider: CryptoProvider = rustls::crypto::aws_lc_rs::default_provider();
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Current { config: Arc::new(config), not_after })
+    Ok(Current { config: Arc::new(config), leaf, not_before, not_after, outdated: false })
 }
 
-/// When the first certificate of the chain expires; an intermediate may do so before its leaf.
-fn not_after(chain: &[CertificateDer<'_>]) -> Result<i64, CertificateError> {
-    let mut first = i64::MAX;
+/// When all certificates of the chain are valid; an intermediate may expire before its leaf.
+fn validity(chain: &[CertificateDer<'_>]) -> Result<(i64, i64), CertificateError> {
+    let (mut from, mut until) = (i64::MIN, i64::MAX);
     for der in chain {
         let (_, certificate) =
             X509Certificate::from_der(der).map_err(|error| CertificateError::X509(error.to_string()))?;
-        first = first.min(certificate.validity().not_after.timestamp());
+        from = from.max(certificate.validity().not_before.timestamp());
+        until = until.min(certificate.validity().not_after.timestamp());
     }
-    Ok(first)
+    Ok((from, until))
+}
+
+fn tell_validity(current: &Current) {
+    if let Err(invalid) = current.check(OffsetDateTime::now_utc().unix_timestamp()) {
+        tracing::error!("{invalid}; the API server will refuse it");
+    }
 }

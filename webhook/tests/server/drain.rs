@@ -69,6 +69,7 @@ async fn during_the_shutdown_delay_calls_are_still_taken() {
     // Far longer than the test: its end is never waited for.
     let limits = Limits { shutdown_delay: Duration::from_secs(3600), ..limits() };
     let mut server = Running::with(Fake::allowing(), limits).await;
+    server.reached_itself().await;
     assert_eq!(server.get("/readyz").await.status, 200);
     server.ask_to_stop();
     within(async { while server.get("/readyz").await.status == 200 {} }).await;

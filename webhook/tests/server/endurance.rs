@@ -107,24 +107,77 @@ async fn silent_clients_are_let_go_at_each_stage() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_connection_beyond_the_limit_waits_for_its_turn() {
-    let server = Running::with(Fake::allowing(), Limits { connections: 1, ..limits() }).await;
+async fn a_connection_beyond_the_limit_waits_while_all_others_have_calls() {
+    let (held, gate) = Held::gate();
+    let server = Running::with(gate, Limits { connections: 1, ..limits() }).await;
+    server.reached_itself().await;
     let server = Arc::new(server);
-    let mut first = server.tls(&["http/1.1"]).await.unwrap();
+    let call = tokio::spawn({
+        let server = Arc::clone(&server);
+        // Decided on a thread of its own, so that the test's are free.
+        async move { server.post(&server.http1(), "/mutate", large_body("u", 100_000)).await }
+    });
+    within(held.entered()).await;
     let waiting = tokio::spawn({
         let server = Arc::clone(&server);
         async move { server.tls(&["http/1.1"]).await.map(drop) }
     });
-    // The first connection is served while the second waits.
-    first.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
-    let mut status = [0; 12];
-    within(first.read_exact(&mut status)).await.unwrap();
-    assert_eq!(&status, b"HTTP/1.1 404");
-    assert!(!waiting.is_finished());
-    drop(first);
+    // The plain port answers meanwhile, often enough for the other to have had its chance.
+    for _ in 0..100 {
+        assert_eq!(server.get("/healthz").await.status, 200);
+        assert!(!waiting.is_finished() && !call.is_finished());
+    }
+    held.release();
+    assert_eq!(within(call).await.unwrap().response()["uid"], "u");
     within(waiting).await.unwrap().unwrap();
-    let server = Arc::into_inner(server).unwrap();
+    Arc::into_inner(server).unwrap().stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_is_idle_gives_way_whatever_they_said_so_far() {
+    let server = Running::with(Fake::allowing(), Limits { connections: 4, ..limits() }).await;
+    server.reached_itself().await;
+    // Ten times as many as there is room for, none of which closes: no TLS, no request, no preface.
+    let mut open = Vec::new();
+    let mut idle = Vec::new();
+    for alpn in ["http/1.1", "h2", "http/1.1", "h2", "http/1.1"] {
+        for _ in 0..7 {
+            idle.push(TcpStream::connect(server.admission).await.unwrap());
+        }
+        open.push(within(server.tls(&[alpn])).await.unwrap());
+        server.post(&server.http2(), "/mutate", body("u")).await.response();
+        server.post(&server.http1(), "/mutate", body("u")).await.response();
+    }
+    // The first of each sort was let go; the server holds no more than it may.
+    let mut rest = Vec::new();
+    let _ = within(open[0].read_to_end(&mut rest)).await;
+    let _ = within(idle[0].read_to_end(&mut rest)).await;
+    let metrics = server.get("/metrics").await.text;
+    let connections = metrics.lines().find_map(|line| line.strip_prefix("sallyport_tls_connections "));
+    assert!(connections.unwrap().parse::<u32>().unwrap() <= 4, "{connections:?}");
+    drop((open, idle));
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn calls_beyond_the_limit_are_503_and_the_others_are_answered() {
+    let (held, gate) = Held::gate();
+    let server = Arc::new(Running::with(gate, Limits { in_flight: 1, ..limits() }).await);
+    let first = tokio::spawn({
+        let server = Arc::clone(&server);
+        async move { server.post(&server.http2(), "/mutate", large_body("u", 100_000)).await }
+    });
+    within(held.entered()).await;
+    let client = server.http2();
+    let answer = server.post(&client, "/mutate", body("v")).await;
+    let want = "too many requests are being decided: try again\n";
+    assert_eq!((answer.status, answer.text.as_str()), (503, want));
+    held.release();
+    assert_eq!(within(first).await.unwrap().response()["uid"], "u");
+    assert_eq!(server.post(&client, "/mutate", body("v")).await.response()["uid"], "v");
+    let metrics = server.get("/metrics").await.text;
+    assert!(metrics.contains("sallyport_admission_unanswered_total{reason=\"overload\"} 1\n"), "{metrics}");
+    Arc::into_inner(server).unwrap().stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
-use sallyport::server::{Gate, Share};
+use sallyport::server::{Gate, Judgement, Share};
 use sallyport_admission::{Decision, Request};
 use tokio::sync::Notify;
 
@@ -29,16 +29,16 @@ impl Fake {
 }
 
 impl Gate for Fake {
-    fn mutate(&self, request: &Request, _: Share) -> Decision {
-        (self.decide)(request)
+    fn mutate(&self, request: &Request, _: Share) -> Judgement {
+        (self.decide)(request).into()
     }
 
-    fn validate(&self, request: &Request, _: Share) -> Decision {
-        (self.decide)(request)
+    fn validate(&self, request: &Request, _: Share) -> Judgement {
+        (self.decide)(request).into()
     }
 
-    fn check_resource(&self, request: &Request) -> Decision {
-        (self.decide)(request)
+    fn check_resource(&self, request: &Request) -> Judgement {
+        (self.decide)(request).into()
     }
 
     fn ready(&self) -> Result<(), String> {

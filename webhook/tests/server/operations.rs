@@ -11,6 +11,7 @@ use crate::running::{Running, body, limits, within};
 async fn readiness_is_the_gates_and_health_is_the_servers() {
     let gate = Fake::allowing();
     let server = Running::start(gate.clone()).await;
+    server.reached_itself().await;
     for (ready, status, text) in
         [(true, 200, "ok\n"), (false, 503, "no policy has been read yet\n"), (true, 200, "ok\n")]
     {

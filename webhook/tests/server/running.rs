@@ -91,6 +91,11 @@ impl Running {
         Answer::of(client.get(format!("http://{}{path}", self.operations)).send().await.unwrap()).await
     }
 
+    /// Returns once the server has called itself, which its readiness waits for.
+    pub(crate) async fn reached_itself(&self) {
+        within(async { while self.get("/readyz").await.text.contains("has not reached its own") {} }).await;
+    }
+
     /// A TLS connection that speaks whatever the test writes.
     pub(crate) async fn tls(&self, alpn: &[&str]) -> std::io::Result<TlsStream<TcpStream>> {
         self.tls_of(rustls::ALL_VERSIONS, alpn).await

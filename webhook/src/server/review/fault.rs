@@ -85,6 +85,20 @@ impl Member {
 }
 
 impl Fault {
+    /// All that [`Self::reason`] gives.
+    pub(crate) const REASONS: [&str; 10] = [
+        "empty",
+        "not-utf8",
+        "syntax",
+        "too-deep",
+        "trailing",
+        "wrong-type",
+        "missing",
+        "duplicate",
+        "too-many-members",
+        "wrong-value",
+    ];
+
     /// The fault's name in metrics.
     #[must_use]
     pub fn reason(&self) -> &'static str {
