@@ -100,6 +100,7 @@ async fn a_changed_policy_takes_effect_and_a_broken_one_does_not() -> Result<()>
     assert_eq!(running.webhook.metric("sallyport_policies_current", &[]).await?, 0.0);
     assert_eq!(running.webhook.metric("sallyport_policies", &[]).await?, 1.0);
     assert!(running.webhook.metric("sallyport_policy_reloads_refused_total", &[]).await? >= 1.0);
+    log.says("the server reached its own TLS port").await?;
     assert_eq!(running.webhook.page("/readyz").await?, "ok\n");
 
     put(folder, "team.yaml", &policy("fourth"))?;

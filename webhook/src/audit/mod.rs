@@ -10,6 +10,7 @@ mod writer;
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -52,6 +53,8 @@ pub struct AuditLog {
     room: Arc<Semaphore>,
     when_full: WhenFull,
     counts: Counts,
+    /// Whether the program ends: what can't be written now never will be.
+    ending: Arc<AtomicBool>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -82,10 +85,12 @@ impl AuditLog {
     pub fn open(destination: &Destination, when_full: WhenFull) -> io::Result<Self> {
         let counts = Counts::default();
         let (queue, lines) = mpsc::unbounded_channel();
-        let writer = Writer::open(destination.clone(), when_full, counts.clone())?;
+        let ending = Arc::new(AtomicBool::new(false));
+        let writer = Writer::open(destination.clone(), when_full, counts.clone(), Arc::clone(&ending))?;
         let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run(lines))?;
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));
-        Ok(Self { queue, room, when_full, counts, thread: Arc::new(Mutex::new(Some(thread))) })
+        let thread = Arc::new(Mutex::new(Some(thread)));
+        Ok(Self { queue, room, when_full, counts, ending, thread })
     }
 
     /// Adds the log's metrics to a registry.
@@ -132,6 +137,7 @@ impl AuditLog {
 
     /// Writes what is waiting, and ends. What is put on record later is dropped, and counted.
     pub async fn close(&self) {
+        self.ending.store(true, Ordering::Relaxed);
         let _ = self.queue.send(Message::Close);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {

@@ -4,6 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -20,6 +22,7 @@ pub(super) struct Writer {
     out: Box<dyn Write + Send>,
     when_full: WhenFull,
     counts: Counts,
+    ending: Arc<AtomicBool>,
     /// Whole lines that are not written yet, and how many bytes of them are.
     pending: Vec<u8>,
     written: usize,
@@ -28,9 +31,15 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn open(destination: Destination, when_full: WhenFull, counts: Counts) -> io::Result<Self> {
+    pub(super) fn open(
+        destination: Destination,
+        when_full: WhenFull,
+        counts: Counts,
+        ending: Arc<AtomicBool>,
+    ) -> io::Result<Self> {
         let out = open(&destination)?;
-        Ok(Self { destination, out, when_full, counts, pending: Vec::new(), written: 0, held: Vec::new() })
+        let (pending, held) = (Vec::new(), Vec::new());
+        Ok(Self { destination, out, when_full, counts, ending, pending, written: 0, held })
     }
 
     /// Writes until it is told to close, or nobody is left to tell it anything.
@@ -55,7 +64,7 @@ impl Writer {
             if last {
                 lines.close();
             }
-            self.write_out(last || lines.is_closed());
+            self.write_out();
             if reopen {
                 self.reopen();
             }
@@ -64,11 +73,11 @@ impl Writer {
 
     /// Writes what is pending. Where that fails it is tried again, with the file opened anew, for as long as it
     /// takes, unless lines may be dropped or the program ends.
-    fn write_out(&mut self, ending: bool) {
+    fn write_out(&mut self) {
         while let Err(error) = self.try_write() {
             self.counts.failures.inc();
             tracing::error!(%error, "cannot write the audit log");
-            if ending || self.when_full == WhenFull::Drop {
+            if self.ending.load(Ordering::Relaxed) || self.when_full == WhenFull::Drop {
                 self.give_up();
                 return;
             }
@@ -145,7 +154,7 @@ fn append(path: &Path) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use tokio::sync::Semaphore;
 
@@ -187,6 +196,7 @@ mod tests {
             out: Box::new(disk.clone()),
             when_full,
             counts: Counts::default(),
+            ending: Arc::default(),
             pending: Vec::new(),
             written: 0,
             held: Vec::new(),
@@ -198,12 +208,12 @@ mod tests {
         let disk = Disk::with_room(10);
         let mut writer = writer(&disk, WhenFull::Drop);
         writer.pending = b"first\nsecond\nthird\n".to_vec();
-        writer.write_out(false);
+        writer.write_out();
         assert_eq!(disk.text(), "first\nseco");
         assert_eq!((writer.counts.written.get(), writer.counts.dropped.get()), (1, 2));
         disk.0.lock().unwrap().1 = 1000;
         writer.pending.extend_from_slice(b"fourth\n");
-        writer.write_out(false);
+        writer.write_out();
         assert_eq!(disk.text(), "first\nseco\nfourth\n");
     }
 

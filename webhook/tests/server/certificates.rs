@@ -28,9 +28,13 @@ struct Pair {
 }
 
 fn pair(ca: &Ca) -> Pair {
+    pair_until(ca, rcgen::date_time_ymd(2100, 1, 1))
+}
+
+fn pair_until(ca: &Ca, not_after: time::OffsetDateTime) -> Pair {
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let mut params = CertificateParams::new(names).unwrap();
-    params.not_after = rcgen::date_time_ymd(2100, 1, 1);
+    params.not_after = not_after;
     let key = KeyPair::generate().unwrap();
     let certificate = params.signed_by(&key, ca).unwrap();
     Pair { certificate: certificate.pem(), der: certificate.der().to_vec(), key: key.serialize_pem() }
@@ -190,5 +194,36 @@ async fn tls_1_2_and_1_3_are_spoken_and_http_2_is_preferred() {
         Some(TLSv1_2)
     );
     drop(tls);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_certificate_that_is_not_valid_today_or_cannot_be_served_is_told_of() {
+    let ca = authority();
+    let expired = pair_until(&ca, rcgen::date_time_ymd(2020, 1, 1));
+    let secret = Secret::mount(&expired.certificate, &expired.key);
+    let server = Running::identified(Fake::allowing(), limits(), secret.identity(), Some(ca.pem())).await;
+    server.reached_itself().await;
+    let ready = server.get("/readyz").await;
+    let want = "the certificate expired at 2020-01-01T00:00:00Z; expected one that is valid\n";
+    assert_eq!((ready.status, ready.text.as_str()), (503, want));
+    let unusable = async || {
+        let metrics = server.get("/metrics").await.text;
+        metrics.contains("sallyport_tls_certificate_unusable 1\n")
+    };
+    assert!(unusable().await);
+
+    let valid = pair(&ca);
+    secret.swap(&valid.certificate, &valid.key);
+    let ready = server.get("/readyz").await;
+    assert_eq!((ready.status, ready.text.as_str()), (200, "ok\n"));
+    assert!(!unusable().await);
+
+    // What is served is still right, and what would be is not.
+    secret.swap(&valid.certificate, "no PEM");
+    assert!(unusable().await);
+    assert_eq!(server.get("/readyz").await.status, 200);
+    secret.swap(&valid.certificate, &valid.key);
+    assert!(!unusable().await);
     server.stop().await;
 }

@@ -7,4 +7,5 @@ mod endurance;
 mod gate;
 mod malformed;
 mod operations;
+mod protocol;
 mod running;

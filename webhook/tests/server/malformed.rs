@@ -120,6 +120,50 @@ fn cases() -> Vec<(Vec<u8>, &'static str)> {
             "request has a member twice; expected each member once (line 1, column ",
         ),
         (
+            replaced("\"operation\"", "\"\\u0075id\":\"s3cr3t\",\"operation\""),
+            "request has a member twice; expected each member once (line 1, column ",
+        ),
+        (
+            replaced("\"containers\":[]", "\"containers\":[{\"s3cr3t\":1,\"s3cr3t\":2}]"),
+            "request.object has a member twice; expected each member once (line 1, column ",
+        ),
+        (
+            replaced("\"containers\":[]", "\"a\":{\"name\":1,\"n\\u0061me\":\"s3cr3t\"}"),
+            "request.object has a member twice; expected each member once (line 1, column ",
+        ),
+        (
+            replaced("\"oldObject\":null", "\"oldObject\":{\"\":1,\"\":2}"),
+            "request.oldObject has a member twice; expected each member once (line 1, column ",
+        ),
+        (
+            replaced("admission.k8s.io/v1", "admission.k8s.io/v1beta1"),
+            "apiVersion has an unexpected value; expected admission.k8s.io/v1",
+        ),
+        (
+            replaced(
+                "\"containers\":[]",
+                &format!("\"x\":{}1{}", "{\"s3cr3t\":".repeat(1000), "}".repeat(1000)),
+            ),
+            "the body is nested deeper than 127 levels; expected at most that many",
+        ),
+        // Never closed.
+        (
+            replaced("\"containers\":[]", &format!("\"x\":{}", "[".repeat(100_000))),
+            "the body is nested deeper than 127 levels; expected at most that many",
+        ),
+        (replaced("[]", "\"\\ud800\""), "the body is not JSON: "),
+        (replaced("[]", "\"\\udc00\\ud800\""), "the body is not JSON: "),
+        (replaced("[]", "1e999"), "the body is not JSON: number out of range (line 1, column "),
+        (replaced("[]", "NaN"), "the body is not JSON: "),
+        (replaced("[]", "-Infinity"), "the body is not JSON: "),
+        (replaced("[]", "01"), "the body is not JSON: "),
+        (replaced("[]", "'s3cr3t'"), "the body is not JSON: "),
+        (replaced("[]", "\"\u{1}\""), "the body is not JSON: control character "),
+        (
+            [b"\xef\xbb\xbf".to_vec(), body(SECRET)].concat(),
+            "the body is not JSON: expected value (line 1, column 1, byte 0)",
+        ),
+        (
             replaced("\"operation\"", &format!("{many}\"operation\"")),
             "request has more than 64 members; expected an AdmissionReview",
         ),
@@ -133,8 +177,8 @@ async fn every_malformed_body_is_400_and_one_sentence_that_quotes_none_of_it() {
         for (body, want) in cases() {
             let shown = String::from_utf8_lossy(&body).into_owned();
             let answer = server.post(&client, "/mutate", body).await;
-            assert_eq!(answer.status, 400, "{shown}");
-            assert!(answer.text.starts_with(want), "{}\nwanted: {want}\nfor {shown}", answer.text);
+            assert_eq!(answer.status, 400, "{shown:.500}");
+            assert!(answer.text.starts_with(want), "{}\nwanted: {want}\nfor {shown:.500}", answer.text);
             assert!(!answer.text.contains(SECRET), "{}", answer.text);
             assert_eq!(answer.text.matches('\n').count(), 1);
             assert_eq!(answer.content_type, "text/plain; charset=utf-8");
@@ -201,6 +245,36 @@ async fn another_content_type_or_encoding_is_415() {
     let encoded = encoded.header("content-encoding", "gzip").body(body("u")).send().await.unwrap();
     assert_eq!(encoded.status(), 415);
     assert_eq!(encoded.text().await.unwrap(), "the body is encoded; expected it without Content-Encoding\n");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn odd_values_that_are_json_reach_the_gate_as_they_are() {
+    let odd = json!({
+        "large": 18_446_744_073_709_551_615_u64,
+        "small": i64::MIN,
+        "float": 1.5e300,
+        "": {"": [[], {}, null, true, "\u{0}\u{10ffff}"]},
+        "deep": serde_json::from_str::<Value>(&format!("{}{}", "[".repeat(100), "]".repeat(100))).unwrap(),
+    });
+    let want = odd.clone();
+    let server = Running::start(Fake::new(move |request| {
+        assert_eq!(request.object["spec"], want);
+        crate::gate::allowed()
+    }))
+    .await;
+    let mut review = review("u");
+    review["request"]["object"]["spec"] = odd;
+    server.post(&server.http2(), "/mutate", serde_json::to_vec(&review).unwrap()).await.response();
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_text_of_8_mib_is_decided_about_where_bodies_may_have_as_much() {
+    let server = Running::with(Fake::allowing(), Limits { body_bytes: 9 << 20, ..limits() }).await;
+    let client = server.http2();
+    assert_eq!(server.post(&client, "/mutate", large_body("u", 8 << 20)).await.response()["uid"], "u");
+    assert_eq!(server.post(&client, "/mutate", large_body("u", 9 << 20)).await.status, 413);
     server.stop().await;
 }
 

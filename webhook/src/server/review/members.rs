@@ -5,7 +5,8 @@ use std::cell::RefCell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
+use serde_json::map::Entry;
+use serde_json::{Map, Value};
 
 use super::fault::{Fault, LEVELS_MAX, MEMBERS_MAX, Malformed, Member, Place};
 
@@ -77,7 +78,7 @@ impl<'de, A: MapAccess<'de>> Next<'_, A> {
 
     /// A Kubernetes object as it is, or null.
     pub(super) fn untyped(self) -> Result<Value, A::Error> {
-        let value: Value = self.map.next_value()?;
+        let value = self.map.next_value_seed(Untyped { faults: self.faults, member: self.member })?;
         let found = match value {
             Value::Object(_) | Value::Null => return Ok(value),
             Value::Bool(_) => "true or false",
@@ -87,6 +88,76 @@ impl<'de, A: MapAccess<'de>> Next<'_, A> {
         };
         let wanted = "an object or null";
         Err(self.faults.fail(Fault::WrongType { member: self.member, found, wanted }))
+    }
+}
+
+/// Any value as it is, of which each object has each member once: of two, another reader might take the other.
+#[derive(Clone, Copy)]
+struct Untyped<'f> {
+    faults: &'f Faults,
+    member: Member,
+}
+
+impl<'de> DeserializeSeed<'de> for Untyped<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Value, D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Untyped<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = list.next_element_seed(self)? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            match object.entry(name) {
+                Entry::Vacant(place) => drop(place.insert(map.next_value_seed(self)?)),
+                Entry::Occupied(_) => return Err(self.faults.fail(Fault::Duplicate(self.member))),
+            }
+        }
+        Ok(Value::Object(object))
     }
 }
 
