@@ -96,7 +96,8 @@ pub enum PodSecurityLevel {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ImageRule {
     /// Registries and repositories that images may come from, matched by whole segments: `registry.example.com/media`
-    /// allows `registry.example.com/media/api` and not `registry.example.com/mediathek`. Empty: any.
+    /// allows `registry.example.com/media/api` and not `registry.example.com/mediathek`. Each begins with its registry:
+    /// `docker.io/library` holds the official images, which are written without one. Empty: any.
     #[serde(default)]
     #[schemars(length(max = 256))]
     pub registries: Vec<String>,
@@ -121,21 +122,22 @@ pub enum DigestRequirement {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ImageTags {
-    /// Tags that are not allowed, such as latest. An image without tag and digest has the tag latest.
+    /// Tags that are not allowed, such as latest; `*` stands for any characters. An image without tag and digest has
+    /// the tag latest, and one with both has its tag.
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub forbidden: Vec<String>,
 }
 
-/// Labels and annotations that must be there.
+/// Labels and annotations that must be there, with a value.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MetadataRule {
-    /// Keys of labels.
+    /// Keys of labels that must have a value.
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub required_labels: Vec<String>,
-    /// Keys of annotations.
+    /// Keys of annotations that must have a value.
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub required_annotations: Vec<String>,
@@ -145,19 +147,19 @@ pub struct MetadataRule {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProbeRule {
-    /// The probes that each selected container must have.
+    /// The probes that each selected container and native sidecar must have; others can't have any.
     #[serde(default)]
     #[schemars(length(max = 3))]
     pub required: Vec<ProbeKind>,
-    /// Paths that HTTP probes may ask for. Empty: any.
+    /// Paths that HTTP probes may ask for, without query. Empty: any.
     #[serde(default)]
     #[schemars(length(max = 16))]
     pub http_paths: Vec<String>,
-    /// Paths that an HTTP liveness probe may ask for. Empty: any.
+    /// Paths that an HTTP liveness probe may ask for. Empty: those of httpPaths.
     #[serde(default)]
     #[schemars(length(max = 16))]
     pub liveness_paths: Vec<String>,
-    /// Paths that an HTTP readiness probe may ask for. Empty: any.
+    /// Paths that an HTTP readiness probe may ask for. Empty: those of httpPaths.
     #[serde(default)]
     #[schemars(length(max = 16))]
     pub readiness_paths: Vec<String>,
@@ -182,10 +184,10 @@ pub struct ResourceRule {
     /// Resources that must have a request or a limit.
     #[serde(default)]
     pub required: RequiredResources,
-    /// The least that may be requested, by resource.
+    /// The least that may be requested, by resource. It must be requested then.
     #[serde(default)]
     pub min: BTreeMap<String, Quantity>,
-    /// The highest limit, by resource.
+    /// The highest request and limit, by resource. For cpu, memory and ephemeral-storage there must be a limit then.
     #[serde(default)]
     pub max: BTreeMap<String, Quantity>,
 }
@@ -194,7 +196,7 @@ pub struct ResourceRule {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RequiredResources {
-    /// Resources that must have a request, such as cpu.
+    /// Resources that must have a request, such as cpu. A limit is the request too where none is set.
     #[serde(default)]
     #[schemars(length(max = 16))]
     pub requests: Vec<String>,
@@ -259,10 +261,10 @@ pub enum ForEach {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TrafficRequirement {
-    /// One with rate limits.
+    /// One with rate limits must select the pod, and no connection may go round its proxy.
     #[serde(default)]
     pub rate_limits: bool,
-    /// One that checks tokens.
+    /// One that checks tokens must select the pod, and no connection may go round its proxy.
     #[serde(default)]
     pub jwt: bool,
 }

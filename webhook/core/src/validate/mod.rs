@@ -1,18 +1,23 @@
 //! Validation: one rule a file, each a pure function of an object.
 
 mod cel;
+mod image_reference;
 mod images;
 mod metadata;
 mod pod_security;
 mod probes;
+mod quoted;
+mod registry;
 mod require_traffic;
 mod resources;
 mod rule;
 mod secrets_in_env;
 mod service_account;
+mod shape;
 mod spread;
 
 pub(crate) use cel::CelCheck;
+pub(crate) use image_reference::ImageReference;
 pub(crate) use images::Images;
 pub(crate) use metadata::RequiredMetadata;
 pub(crate) use pod_security::PodSecurity;
