@@ -84,7 +84,8 @@ const HUGE_PAGES: &str = "hugepages-";
 fn check_resource(name: &str, at: FieldPath, found: &mut Diagnostics) {
     let standard =
         STANDARD.contains(&name) || name.strip_prefix(HUGE_PAGES).is_some_and(|size| !size.is_empty());
-    if !standard && !(name.contains('/') && check_label_key(name).is_ok()) {
+    let extended = name.contains('/') && check_label_key(name).is_ok();
+    if !standard && !extended {
         let wanted =
             "cpu, memory, ephemeral-storage, hugepages-SIZE, or one with a domain such as nvidia.com/gpu";
         found.error(at, format!("{} is no resource of a container; expected {wanted}", quoted(name)));

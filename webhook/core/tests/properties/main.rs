@@ -9,6 +9,7 @@ mod mutation;
 mod pods;
 mod policies;
 mod rfc6902;
+mod shapeless;
 mod validation;
 mod validity;
 

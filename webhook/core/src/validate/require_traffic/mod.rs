@@ -23,6 +23,9 @@ pub(crate) struct RequireTraffic {
     jwt: bool,
 }
 
+/// Whether a TrafficPolicy does what is asked.
+type Has = fn(&TrafficSelector) -> bool;
+
 /// Says whether the proxy is injected, as a label and, in older installations, as an annotation.
 const INJECT: &str = "sidecar.istio.io/inject";
 
@@ -42,7 +45,7 @@ impl RequireTraffic {
                 && policy.selector.matches(|key| pod.label(key))
         };
         let selecting = || subject.traffic.iter().filter(selects);
-        let asked: [(bool, fn(&TrafficSelector) -> bool, &str); 2] = [
+        let asked: [(bool, Has, &str); 2] = [
             (self.rate_limits, |policy| policy.rate_limits, "rate limits"),
             (self.jwt, |policy| policy.jwt, "token checks"),
         ];

@@ -180,7 +180,6 @@ const OF_OBJECTS: [&str; 7] = ["pull", "tls", "cert", "certificate", "ca", "k8s"
 pub(super) fn strength(name: &str) -> Option<Strength> {
     let is = |word: &str, list: &[&str]| list.iter().any(|other| word.eq_ignore_ascii_case(other));
     let last = words(name).last()?;
-    // AppRole's secret id is one, and looks it.
     let mut strongest = None;
     let mut before: Option<&str> = None;
     let mut amount = false;
@@ -208,6 +207,7 @@ pub(super) fn strength(name: &str) -> Option<Strength> {
         } else {
             None
         };
+        // AppRole's secret id is one, and looks it.
         if word.eq_ignore_ascii_case("id") && is_last && follows(&["secret"]) {
             return Some(Strength::SecretIfRandom);
         }

@@ -52,8 +52,11 @@ fn is_of_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
 }
 
-/// How tokens begin that their issuers have made recognisable, how long at least what follows is, and of what.
-const TOKENS: [(&str, usize, fn(u8) -> bool, &str); 43] = [
+/// How a token begins, how long at least what follows is and of what, and what it is.
+type Token = (&'static str, usize, fn(u8) -> bool, &'static str);
+
+/// The tokens that their issuers have made recognisable.
+const TOKENS: [Token; 43] = [
     ("ghp_", 36, alphanumeric, "a GitHub token"),
     ("gho_", 36, alphanumeric, "a GitHub token"),
     ("ghu_", 36, alphanumeric, "a GitHub token"),
@@ -220,11 +223,12 @@ fn begins_option(bytes: &[u8], at: usize) -> bool {
 
 /// Whether a password is there, and is no reference to one.
 fn is_literal(password: &str) -> bool {
-    !password.is_empty()
-        && !begins_with_reference(password)
-        && !password.bytes().all(|byte| byte == b'*')
-        && !(password.starts_with('<') && password.ends_with('>'))
-        && !(password.starts_with("{{") && password.ends_with("}}"))
+    let is_between = |open, close| password.starts_with(open) && password.ends_with(close);
+    let stands_for_another = begins_with_reference(password)
+        || is_between("<", ">")
+        || is_between("{{", "}}")
+        || password.bytes().all(|byte| byte == b'*');
+    !password.is_empty() && !stands_for_another
 }
 
 /// Whether a value is as long and as mixed as a key is, and not made of words.
@@ -345,5 +349,5 @@ fn luhn(digits: &[u8]) -> bool {
             if i % 2 == 0 { digit } else { digit * 2 - if digit > 4 { 9 } else { 0 } }
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
