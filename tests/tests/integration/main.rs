@@ -11,6 +11,7 @@ mod ephemeral;
 mod examples;
 mod installed;
 mod mutation;
+mod pod_security;
 mod reinvocation;
 mod standalone;
 mod updates;

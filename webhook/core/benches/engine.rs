@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use sallyport_admission::{Context, PolicySet, Request, mutate};
+use sallyport_admission::{Context, PolicySet, Request, mutate, validate};
 use serde_json::{Value, json};
 
 #[path = "../tests/reading/mod.rs"]
@@ -16,7 +16,7 @@ mod reading;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-criterion_group!(engine, realistic, thousand_policies, many_variables, mebibyte);
+criterion_group!(engine, realistic, thousand_policies, many_variables, mebibyte, pod_security);
 criterion_main!(engine);
 
 /// One pod of a web service, as the API server sends it, through five policies.
@@ -96,6 +96,36 @@ fn mebibyte(c: &mut Criterion) {
     group.sample_size(20);
     group.bench_function("decide", |b| b.iter(|| mutate(&set, black_box(&request), &Context::default())));
     group.bench_function(format!("parse {} bytes", text.len()), |b| b.iter(|| parse(black_box(&text))));
+    group.finish();
+}
+
+/// The pod of a web service as the five policies harden it, by the levels of the Pod Security Standards. What it takes
+/// to find the policy is what privileged takes, which refuses nothing.
+fn pod_security(c: &mut Criterion) {
+    let request = reading::creation(&pod());
+    let changed = mutate(&reading::policy_set(FIVE), &request, &Context::default());
+    let hardened = Request { object: changed.mutated.expect("the pod is changed"), ..request };
+    let of = |rule: Value| {
+        PolicySet::new(vec![reading::policy(&json!({
+            "metadata": {"name": "standards"},
+            "spec": {"match": {"kinds": ["Pod"]}, "validate": [{"name": "level", "podSecurity": rule}]}
+        }))])
+    };
+    let mut group = c.benchmark_group("pod security");
+    for level in ["privileged", "baseline", "restricted"] {
+        let set = of(json!({"level": level}));
+        let decision = validate(&set, &hardened, &Context::default());
+        assert!(decision.allowed, "{:?}", decision.violations);
+        group.bench_function(level, |b| {
+            b.iter(|| validate(&set, black_box(&hardened), &Context::default()));
+        });
+    }
+    let refused = reading::creation(&pod());
+    let set = of(json!({"level": "restricted"}));
+    assert!(validate(&set, &refused, &Context::default()).violations.len() > 5);
+    group.bench_function("restricted, refused", |b| {
+        b.iter(|| validate(&set, black_box(&refused), &Context::default()));
+    });
     group.finish();
 }
 
