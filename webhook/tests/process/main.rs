@@ -1,0 +1,6 @@
+//! `sallyport serve` as a process: its audit log, its traces, its log, its signals.
+
+mod audit;
+mod log;
+mod program;
+mod traces;
