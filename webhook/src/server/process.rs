@@ -1,8 +1,9 @@
 //! The process as Prometheus' client libraries describe one: `process_*`, from /proc.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
@@ -12,13 +13,14 @@ const PAGE_BYTES: f64 = 4096.0;
 const TICKS: f64 = 100.0;
 
 type Number = Gauge<f64, AtomicU64>;
+type Sum = Counter<f64, AtomicU64>;
 
-/// Gauges that are read when they are shown.
+/// Numbers that are read when they are shown.
 #[derive(Clone, Default)]
 pub(crate) struct Process {
     resident: Number,
     virtual_memory: Number,
-    cpu: Number,
+    cpu: Sum,
     open_files: Number,
     most_files: Number,
 }
@@ -32,13 +34,13 @@ impl Process {
         for (name, help, gauge) in [
             ("process_resident_memory_bytes", "Resident memory", &process.resident),
             ("process_virtual_memory_bytes", "Virtual memory", &process.virtual_memory),
-            ("process_cpu_seconds", "Processor time, of user and system", &process.cpu),
             ("process_open_fds", "Open file descriptors", &process.open_files),
             ("process_max_fds", "File descriptors that may be open", &process.most_files),
             ("process_start_time_seconds", "When the process began, in Unix time", &start),
         ] {
             registry.register(name, help, gauge.clone());
         }
+        registry.register("process_cpu_seconds", "Processor time, of user and system", process.cpu.clone());
         process
     }
 
@@ -57,7 +59,7 @@ impl Process {
         let stat = read("stat");
         let mut times = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11);
         if let (Some(user), Some(system)) = (number(times.next()), number(times.next())) {
-            self.cpu.set((user + system) / TICKS);
+            self.cpu.inner().store(((user + system) / TICKS).to_bits(), Ordering::Relaxed);
         }
         if let Ok(files) = std::fs::read_dir("/proc/self/fd") {
             // One of them is this listing.

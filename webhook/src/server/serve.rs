@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -26,6 +26,9 @@ use crate::audit::AuditLog;
 const OPERATIONS_CONNECTIONS: usize = 64;
 /// How long the plain port waits for its own answers once all else has ended.
 const OPERATIONS_DRAIN: Duration = Duration::from_secs(1);
+/// Connections that wait in the kernel to be accepted, where it allows as many. Beyond that it drops what arrives, and a
+/// client tries again after a second.
+const BACKLOG: u32 = 4096;
 /// How long to wait before accepting again when the system has no file descriptor left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
@@ -162,8 +165,8 @@ impl Server {
     /// # Errors
     /// When the certificate cannot be served or a port cannot be bound.
     pub async fn bind(config: Config, gate: Arc<dyn Gate>) -> Result<Self, ServerError> {
-        let (admission, admission_addr) = listen(config.admission).await?;
-        let (operations, operations_addr) = listen(config.operations).await?;
+        let (admission, admission_addr) = listen(config.admission)?;
+        let (operations, operations_addr) = listen(config.operations)?;
         // After the ports: a second start that finds them taken must not have replaced the authority that is trusted.
         let certificates = Arc::new(Certificates::load(&config.identity)?);
         let mut registry = Registry::default();
@@ -273,17 +276,24 @@ impl Server {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
     let failed = |source| ServerError::Listen { address, source };
-    let listener = match TcpListener::bind(address).await {
+    let listener = match listener(address) {
         // Every address, where the kernel has no IPv6.
         Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && error.kind() != io::ErrorKind::AddrInUse => {
-            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await.map_err(|_| failed(error))?
+            listener((Ipv4Addr::UNSPECIFIED, address.port()).into()).map_err(|_| failed(error))?
         }
         bound => bound.map_err(failed)?,
     };
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
+}
+
+fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Accepts until the port's phase is over; the listener is closed when this returns.

@@ -87,8 +87,14 @@ impl Running {
 
     /// GET on the plain port.
     pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.try_get(path).await.unwrap()
+    }
+
+    /// The same, where the server may close the connection first.
+    pub(crate) async fn try_get(&self, path: &str) -> reqwest::Result<Answer> {
         let client = reqwest::Client::builder().no_proxy().timeout(HANGS).build().unwrap();
-        Answer::of(client.get(format!("http://{}{path}", self.operations)).send().await.unwrap()).await
+        let response = client.get(format!("http://{}{path}", self.operations)).send().await?;
+        Ok(Answer::of(response).await)
     }
 
     /// Returns once the server has called itself, which its readiness waits for.
