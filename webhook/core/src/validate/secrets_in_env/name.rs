@@ -217,13 +217,14 @@ pub(super) fn strength(name: &str) -> Option<Strength> {
         };
         before = Some(word);
     }
+    let strongest = strongest?;
     if is(last, &ABOUT) {
         return None;
     }
-    match strongest {
-        Some(Strength::Secret) if amount => Some(Strength::SecretUnlessNumber),
+    Some(match strongest {
+        Strength::Secret if amount => Strength::SecretUnlessNumber,
         strongest => strongest,
-    }
+    })
 }
 
 fn ends(word: &str) -> bool {
