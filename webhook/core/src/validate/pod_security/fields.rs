@@ -5,18 +5,33 @@ use std::fmt::{self, Display};
 use serde_json::Value;
 
 use super::findings::{Cut, Findings, Shown};
-use crate::object::{CONTAINER_LISTS, ContainerList, Fields, Os, Pod, is_mesh_s_own};
+use crate::object::{CONTAINER_LISTS, ContainerList, Fields, Os, Pod, get_str, is_mesh_s_own, name_of};
 
-/// The pod that is judged.
+/// The pod that is judged. What many controls read is looked up once for all of them.
 pub(super) struct PodFields<'p> {
     pod: Pod<'p>,
     spec: At<'p>,
+    lists: [Option<&'p Value>; CONTAINER_LISTS.len()],
+    /// The security contexts of the first containers, in the order of the lists.
+    contexts: [Option<&'p Value>; FIRST],
     mesh_images: &'p [String],
 }
 
+/// As many containers as ordinary pods have. More of them cost a look-up for each control, and no memory.
+const FIRST: usize = 16;
+
+const CONTEXT: &str = "securityContext";
+
 impl<'p> PodFields<'p> {
     pub(super) fn new(pod: Pod<'p>, mesh_images: &'p [String]) -> Self {
-        Self { pod, spec: At { fields: pod.spec(), place: Place::SPEC }, mesh_images }
+        let lists = CONTAINER_LISTS.map(|list| pod.spec().get(list.field()));
+        let containers = lists.iter().filter_map(|list| list.and_then(Value::as_array)).flatten();
+        let mut contexts = [None; FIRST];
+        for (context, container) in contexts.iter_mut().zip(containers) {
+            *context = container.get(CONTEXT);
+        }
+        let spec = At { fields: pod.spec(), place: Place::SPEC, context: Some(pod.spec().get(CONTEXT)) };
+        Self { pod, spec, lists, contexts, mesh_images }
     }
 
     /// The pod's `spec`.
@@ -40,16 +55,20 @@ impl<'p> PodFields<'p> {
         findings: &mut Findings<'_>,
         mut each: impl FnMut(&ContainerFields<'_>, &mut Findings<'_>),
     ) {
-        for list in CONTAINER_LISTS {
-            self.spec.for_each_named(&[list.field()], findings, |at, findings| {
+        let mut contexts: &[_] = &self.contexts;
+        for (list, elements) in CONTAINER_LISTS.into_iter().zip(self.lists) {
+            let path = [list.field()];
+            let Read::Is(elements) = self.spec.list_of(elements, &path, findings) else { continue };
+            self.spec.for_each_of(elements, contexts, (&path, Shows::Name), findings, |at, findings| {
                 each(&ContainerFields { at, list, mesh_images: self.mesh_images }, findings);
             });
+            contexts = contexts.get(elements.len()..).unwrap_or_default();
         }
     }
 
     /// Whether a container has this name.
     pub(super) fn has_container(&self, name: &str) -> bool {
-        self.pod.containers().any(|(_, fields)| name_of(fields) == name)
+        self.pod.containers().any(|(_, fields)| get_str(fields, &["name"]).unwrap_or_default() == name)
     }
 
     /// Calls `each` with the key and the value of every annotation.
@@ -58,7 +77,7 @@ impl<'p> PodFields<'p> {
         findings: &mut Findings<'_>,
         mut each: impl FnMut(&'p str, &'p Value, &mut Findings<'_>),
     ) {
-        let template = At { fields: self.pod.template(), place: Place::ROOT };
+        let template = At { fields: self.pod.template(), place: Place::ROOT, context: None };
         if let Read::Is(annotations) = template.read_object(&["metadata", "annotations"], findings) {
             annotations.iter().for_each(|(key, value)| each(key, value, findings));
         }
@@ -88,10 +107,8 @@ impl<'p> ContainerFields<'p> {
 pub(super) struct At<'p> {
     fields: &'p Fields,
     place: Place<'p>,
-}
-
-fn name_of(fields: &Fields) -> &str {
-    fields.get("name").and_then(Value::as_str).unwrap_or_default()
+    /// The object's security context, where that has been looked up already.
+    context: Option<Option<&'p Value>>,
 }
 
 /// What stands at a path.
@@ -117,20 +134,23 @@ impl<'p> At<'p> {
 
     /// What stands at a path of fields.
     pub(super) fn read(&self, path: &[&str], findings: &mut Findings<'_>) -> Read<&'p Value> {
-        let mut fields = self.fields;
-        for (i, field) in path.iter().enumerate() {
-            match fields.get(*field) {
+        let Some((first, deeper)) = path.split_first() else { return Read::Unset };
+        let mut at = match self.context {
+            Some(context) if *first == CONTEXT => context,
+            _ => self.fields.get(*first),
+        };
+        for (i, field) in deeper.iter().enumerate() {
+            at = match at {
                 None | Some(Value::Null) => return Read::Unset,
-                Some(value) if i + 1 == path.len() => return Read::Is(value),
-                Some(Value::Object(inner)) => fields = inner,
+                Some(Value::Object(inner)) => inner.get(*field),
                 Some(other) => {
                     let path = path.get(..=i).unwrap_or_default();
                     findings.violation(self.path(path), Shown(other), "be an object");
                     return Read::Unreadable;
                 }
-            }
+            };
         }
-        Read::Unset
+        at.filter(|value| !value.is_null()).map_or(Read::Unset, Read::Is)
     }
 
     /// The object at a path of fields.
@@ -149,13 +169,26 @@ impl<'p> At<'p> {
     /// The elements of the list at a path of fields.
     pub(super) fn read_list(&self, path: &[&str], findings: &mut Findings<'_>) -> Read<&'p [Value]> {
         match self.read(path, findings) {
-            Read::Is(Value::Array(elements)) => Read::Is(elements),
-            Read::Is(other) => {
+            Read::Is(value) => self.list_of(Some(value), path, findings),
+            Read::Unset => Read::Unset,
+            Read::Unreadable => Read::Unreadable,
+        }
+    }
+
+    /// The elements of what stands at a path of fields.
+    fn list_of(
+        &self,
+        value: Option<&'p Value>,
+        path: &[&str],
+        findings: &mut Findings<'_>,
+    ) -> Read<&'p [Value]> {
+        match value {
+            None | Some(Value::Null) => Read::Unset,
+            Some(Value::Array(elements)) => Read::Is(elements),
+            Some(other) => {
                 findings.violation(self.path(path), Shown(other), "be a list");
                 Read::Unreadable
             }
-            Read::Unset => Read::Unset,
-            Read::Unreadable => Read::Unreadable,
         }
     }
 
@@ -198,7 +231,9 @@ impl<'p> At<'p> {
         findings: &mut Findings<'_>,
         each: impl FnMut(At<'_>, &mut Findings<'_>),
     ) {
-        self.for_each_element(path, |element| Some(name_of(element)), findings, each);
+        if let Read::Is(elements) = self.read_list(path, findings) {
+            self.for_each_of(elements, &[], (path, Shows::Name), findings, each);
+        }
     }
 
     /// Calls `each` with every element of a list of objects.
@@ -208,26 +243,28 @@ impl<'p> At<'p> {
         findings: &mut Findings<'_>,
         each: impl FnMut(At<'_>, &mut Findings<'_>),
     ) {
-        self.for_each_element(path, |_| None, findings, each);
+        if let Read::Is(elements) = self.read_list(path, findings) {
+            self.for_each_of(elements, &[], (path, Shows::Index), findings, each);
+        }
     }
 
-    fn for_each_element(
+    /// `contexts` are the security contexts of as many elements as they have been looked up of.
+    fn for_each_of(
         &self,
-        path: &[&str],
-        name: impl Fn(&'p Fields) -> Option<&'p str>,
+        elements: &[Value],
+        contexts: &[Option<&Value>],
+        (path, shows): (&[&str], Shows),
         findings: &mut Findings<'_>,
         mut each: impl FnMut(At<'_>, &mut Findings<'_>),
     ) {
-        let Read::Is(elements) = self.read_list(path, findings) else { return };
-        for (i, element) in elements.iter().enumerate() {
-            let place = |name| Place {
-                parent: Some(&self.place),
-                fields: path,
-                element: Some(Element { index: i, name }),
-            };
-            match element {
-                Value::Object(fields) => each(At { fields, place: place(name(fields)) }, findings),
-                other => findings.violation(place(None), Shown(other), "be an object"),
+        for (index, value) in elements.iter().enumerate() {
+            let element = Element { index, value, shows };
+            let place = Place { parent: Some(&self.place), fields: path, element: Some(element) };
+            match value {
+                Value::Object(fields) => {
+                    each(At { fields, place, context: contexts.get(index).copied() }, findings);
+                }
+                other => findings.violation(place, Shown(other), "be an object"),
             }
         }
     }
@@ -241,11 +278,20 @@ struct Place<'p> {
     element: Option<Element<'p>>,
 }
 
-/// An element of a list, shown by its name where it has one.
+/// An element of a list.
 #[derive(Clone, Copy)]
 struct Element<'p> {
     index: usize,
-    name: Option<&'p str>,
+    value: &'p Value,
+    shows: Shows,
+}
+
+/// What an element is shown by.
+#[derive(Clone, Copy)]
+enum Shows {
+    Index,
+    /// Its name, where it has one.
+    Name,
 }
 
 impl Place<'static> {
@@ -266,10 +312,10 @@ impl Display for Place<'_> {
             f.write_str(".")?;
         }
         join(self.fields, f)?;
-        match self.element {
-            None => Ok(()),
-            Some(Element { name: Some(name), .. }) if !name.is_empty() => write!(f, "[{}]", Cut(name)),
-            Some(Element { index, .. }) => write!(f, "[{index}]"),
+        let Some(Element { index, value, shows }) = self.element else { return Ok(()) };
+        match (shows, name_of(value)) {
+            (Shows::Index, _) | (Shows::Name, "") => write!(f, "[{index}]"),
+            (Shows::Name, name) => write!(f, "[{}]", Cut(name)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::validate::pod_security::control::{Control, Level, Revision};
-use crate::validate::pod_security::fields::PodFields;
+use crate::validate::pod_security::fields::{PodFields, Read};
 use crate::validate::pod_security::findings::Findings;
 
 /// Baseline, "Host Probes / Lifecycle Hooks".
@@ -13,19 +13,27 @@ pub(super) static CONTROL: Control = Control {
     revisions: &[Revision::since(34, check)],
 };
 
+const PROBES: [&str; 3] = ["livenessProbe", "readinessProbe", "startupProbe"];
+const HOOKS: [&str; 2] = ["postStart", "preStop"];
 /// The handlers that name a host; `tcpSocket` does nothing in a hook any more, and is judged there too.
 const HANDLERS: [&str; 2] = ["httpGet", "tcpSocket"];
 
 fn check(pod: &PodFields<'_>, findings: &mut Findings<'_>) {
     let is_empty = |value: &Value| value.as_str() == Some("");
     pod.for_each_container(findings, |container, findings| {
-        let mut check = |path: &[&str]| container.at().check(path, is_empty, "be empty or unset", findings);
-        for handler in HANDLERS {
-            for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
-                check(&[probe, handler, "host"]);
+        let at = container.at();
+        for probe in PROBES {
+            if let Read::Is(_) = at.read(&[probe], findings) {
+                for handler in HANDLERS {
+                    at.check(&[probe, handler, "host"], is_empty, "be empty or unset", findings);
+                }
             }
-            for hook in ["postStart", "preStop"] {
-                check(&["lifecycle", hook, handler, "host"]);
+        }
+        if let Read::Is(_) = at.read(&["lifecycle"], findings) {
+            for hook in HOOKS {
+                for handler in HANDLERS {
+                    at.check(&["lifecycle", hook, handler, "host"], is_empty, "be empty or unset", findings);
+                }
             }
         }
     });

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::validate::pod_security::control::{Control, Level, Revision};
-use crate::validate::pod_security::fields::{At, PodFields};
+use crate::validate::pod_security::fields::{At, PodFields, Read};
 use crate::validate::pod_security::findings::Findings;
 
 /// Baseline, "SELinux".
@@ -26,6 +26,7 @@ fn since_1_31(pod: &PodFields<'_>, findings: &mut Findings<'_>) {
 
 fn check(pod: &PodFields<'_>, types: &[&str], must: &str, findings: &mut Findings<'_>) {
     let check = |at: &At<'_>, findings: &mut Findings<'_>| {
+        let Read::Is(_) = at.read(&["securityContext", "seLinuxOptions"], findings) else { return };
         let path = |field| ["securityContext", "seLinuxOptions", field];
         let is_allowed = |value: &Value| value.as_str().is_some_and(|text| types.contains(&text));
         at.check(&path("type"), is_allowed, must, findings);
