@@ -16,9 +16,9 @@ use tokio::task::JoinSet;
 use random_pods::Random;
 
 /// Every version in which a control changes and the one before it, and versions that are newer than any change.
-const VERSIONS: [&str; 20] = [
-    "v1.0", "v1.7", "v1.8", "v1.18", "v1.19", "v1.22", "v1.23", "v1.24", "v1.25", "v1.26", "v1.27", "v1.29",
-    "v1.31", "v1.32", "v1.33", "v1.34", "v1.35", "v1.36", "v1.99", "latest",
+const VERSIONS: [&str; 23] = [
+    "v1.0", "v1.7", "v1.8", "v1.18", "v1.19", "v1.21", "v1.22", "v1.23", "v1.24", "v1.25", "v1.26", "v1.27",
+    "v1.28", "v1.29", "v1.30", "v1.31", "v1.32", "v1.33", "v1.34", "v1.35", "v1.36", "v1.99", "latest",
 ];
 
 /// What the plugin says of a pod that a control refuses, by the control's identifier.
