@@ -370,11 +370,14 @@ async fn p2_media_on_their_nodes_and_all_spread() -> Result<()> {
 #[test]
 fn the_readme_names_every_test_of_a_line_and_no_other() -> Result<()> {
     let readme = std::fs::read_to_string(manifests().join("examples/README.md"))?;
-    let named: BTreeSet<&str> = names_after(&readme, "`examples::").collect();
     let is_of_a_line = |name: &&str| name.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
-    let there: BTreeSet<&str> =
-        names_after(include_str!("examples.rs"), "async fn ").filter(is_of_a_line).collect();
-    assert_eq!(named, there);
+    for (before, source) in
+        [("`examples::", include_str!("examples.rs")), ("`refusals::", include_str!("refusals.rs"))]
+    {
+        let named: BTreeSet<&str> = names_after(&readme, before).collect();
+        let there: BTreeSet<&str> = names_after(source, "async fn ").filter(is_of_a_line).collect();
+        assert_eq!(named, there, "{before}…`");
+    }
     Ok(())
 }
 

@@ -35,6 +35,7 @@ async fn install(cluster: &ControlPlane) -> Result<Webhook> {
         namespaces.push(name);
     }
     registration::mutating(cluster, NAME, &webhook, &namespaces[0]).await?;
+    registration::validating(cluster, NAME, &webhook, &namespaces[0]).await?;
     for example in &examples {
         for object in example.workloads()?.iter().filter(|object| object["kind"] == "ServiceAccount") {
             objects.apply(object).await.with_context(|| example.name.clone())?;

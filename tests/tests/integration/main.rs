@@ -12,6 +12,7 @@ mod examples;
 mod installed;
 mod mutation;
 mod pod_security;
+mod refusals;
 mod reinvocation;
 mod standalone;
 mod updates;

@@ -13,7 +13,7 @@ fn as_user(mut request: Request, user: &str) -> Request {
 }
 
 #[test]
-fn the_subresources_that_take_a_pod_are_judged_and_its_status_is_not() {
+fn the_subresources_that_take_a_pod_are_judged() {
     let set = set(&[policy("p", json!({}))]);
     let mut good = bad_pod();
     good["spec"]["containers"][0]["image"] = json!("good.example/api:1");
@@ -29,8 +29,17 @@ fn the_subresources_that_take_a_pod_are_judged_and_its_status_is_not() {
     request.sub_resource = "resize".to_owned();
     check(&judge(&set, &request), &[AT], &[]);
 
-    let mut request = update(&good, &bad_pod());
+    // With its status a pod's labels can be changed, and nothing else of it.
+    let mut request = update(&bad_pod(), &bad_pod());
     request.sub_resource = "status".to_owned();
+    request.object["status"] = json!({"phase": "Running"});
+    check(&judge(&set, &request), &[], &[AT]);
+    let spared = json!({"kinds": ["Pod"], "objectSelector": {"matchExpressions": [
+        {"key": "spared", "operator": "DoesNotExist"}]}});
+    request.old_object["metadata"]["labels"]["spared"] = json!("yes");
+    check(&judge(&crate::set(&[policy("p", json!({"match": spared}))]), &request), &[AT], &[]);
+
+    request.sub_resource = "finalize".to_owned();
     check(&judge(&set, &request), &[], &[]);
 }
 
