@@ -316,3 +316,68 @@ async fn each_entry_decides_its_own_policies_and_fails_its_own_way() -> Result<(
     ensure!(matches!(&unanswered, Err(Error::Api(status)) if status.code == 500), "{unanswered:?}");
     Ok(())
 }
+
+#[tokio::test]
+async fn the_control_plane_starts_whatever_a_policy_says() -> Result<()> {
+    let everything = r#"
+apiVersion: sallyport.dev/v1alpha1
+kind: WorkloadPolicy
+metadata: {name: nothing-at-all}
+spec:
+  match: {kinds: ["*"], operations: [CREATE, UPDATE, DELETE]}
+  validate: [{name: nothing, cel: {expression: "false", message: nothing may change}}]
+"#;
+    let name = "verdicts-control-plane";
+    let gate = Gate::start(name, everything).await?;
+    let objects = gate.objects();
+    refusal(objects.dry_run_create(&gate.pod("web", "ok:1")).await)?;
+    let label = json!({ "metadata": { "labels": { registration::label(name): "" } } });
+    let lease = |namespace: &str| {
+        json!({ "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": { "name": "leader", "namespace": namespace } })
+    };
+    let map = |namespace: &str| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "namespace": namespace } });
+    objects.dry_run_create(&lease(&gate.namespace)).await?;
+    refusal(objects.dry_run_create(&map(&gate.namespace)).await)?;
+    for namespace in ["kube-system", "kube-node-lease"] {
+        let there = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
+        objects.apply(&there).await?;
+        objects.merge(&there, &label).await?;
+        objects.dry_run_create(&map(namespace)).await?;
+        objects.dry_run_create(&lease(namespace)).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_decision_ends_whatever_the_object() -> Result<()> {
+    let costly = r#"
+apiVersion: sallyport.dev/v1alpha1
+kind: WorkloadPolicy
+metadata: {name: costly}
+spec:
+  match: {kinds: [Pod]}
+  validate:
+  - name: no-two-alike
+    cel:
+      expression: object.spec.containers[0].?env.orValue([]).all(a, object.spec.containers[0].env.exists_one(b, b.name == a.name))
+  - name: told
+    mode: Warn
+    cel: {forEach: containers, expression: "!has(item.env)", messageExpression: "'env '.replace('e', item.env.map(e, e.name).join('')) + 'x'"}
+"#;
+    let gate = Gate::start("verdicts-costly", costly).await?;
+    let with_env = |count: usize| {
+        let mut pod = gate.pod("web", "ok:1");
+        let env = (0..count).map(|i| json!({ "name": format!("A{i}"), "value": "x" }));
+        pod["spec"]["containers"][0]["env"] = env.collect::<Vec<_>>().into();
+        pod
+    };
+    let answer = gate.objects().create_strictly(&with_env(200), true).await?;
+    ensure!(answer.warnings.len() == 1 && answer.warnings[0].len() < 300, "{:?}", answer.warnings);
+    let message = refusal(gate.objects().dry_run_create(&with_env(10_000)).await)?;
+    ensure!(
+        message.contains("costly/no-two-alike: ") && message.contains("failurePolicy is Fail"),
+        "{message}"
+    );
+    Ok(())
+}
