@@ -30,7 +30,7 @@ fn realistic(c: &mut Criterion) {
     group.bench_function("decide", |b| b.iter(|| mutate(&set, black_box(&request), &Context::default())));
     let result = Request { object: changed.mutated.expect("the pod is changed"), ..request };
     group.bench_function("decide about the result", |b| {
-        b.iter(|| mutate(&set, black_box(&result), &Context::default()))
+        b.iter(|| mutate(&set, black_box(&result), &Context::default()));
     });
     group.bench_function(format!("parse {} bytes", text.len()), |b| b.iter(|| parse(black_box(&text))));
     group.finish();
@@ -57,7 +57,7 @@ fn thousand_policies(c: &mut Criterion) {
     for total in [10, 1000] {
         let set = of(total);
         group.bench_function(format!("of {total}"), |b| {
-            b.iter(|| mutate(&set, black_box(&request), &Context::default()))
+            b.iter(|| mutate(&set, black_box(&request), &Context::default()));
         });
     }
     group.finish();
