@@ -221,8 +221,8 @@ fn tell(verdict: Verdict, decision: &Decision, ms: f64) {
         Verdict::Denied if tracing::enabled!(tracing::Level::INFO) => {
             let mut sources: Vec<String> = decision.violations.iter().map(|v| v.source.to_string()).collect();
             sources.dedup();
-            let by = in_log(&sources.join(", "));
-            tracing::info!(verdict = verdict_name, by, ms, "decided");
+            let sources = sources.join(", ");
+            tracing::info!(verdict = verdict_name, by = &*in_log(&sources), ms, "decided");
         }
         Verdict::Denied => {}
         Verdict::Allowed | Verdict::Patched => tracing::debug!(verdict = verdict_name, ms, "decided"),
@@ -324,8 +324,12 @@ fn judge(gate: &dyn Gate, endpoint: Endpoint, body: &[u8]) -> Result<Decided, Fa
 }
 
 /// Text of a request as the log shows it.
-fn in_log(text: &str) -> String {
-    visible_within(&redact(&cut(Cow::Borrowed(text), 16 * FIELD_BYTES)), FIELD_BYTES).into_owned()
+fn in_log(text: &str) -> Cow<'_, str> {
+    let read = text.get(..text.floor_char_boundary(16 * FIELD_BYTES)).unwrap_or(text);
+    match redact(read) {
+        Cow::Borrowed(read) => visible_within(read, FIELD_BYTES),
+        Cow::Owned(redacted) => Cow::Owned(visible_within(&redacted, FIELD_BYTES).into_owned()),
+    }
 }
 
 /// Tells the log what is asked about: never the object itself.
@@ -336,7 +340,7 @@ fn describe(request: &sallyport_admission::Request) {
     }
     let kind = &request.kind;
     let slash = if kind.group.is_empty() { "" } else { "/" };
-    let part = |text| cut(Cow::Owned(in_log(text)), FIELD_BYTES / 4).into_owned();
+    let part = |text| cut(Cow::Borrowed(text), 4 * FIELD_BYTES);
     let kind = format!("{}{slash}{} {}", part(&kind.group), part(&kind.version), part(&kind.kind));
     // As text, which the log quotes: what is shown bare could pass for further fields.
     for (name, text) in [
