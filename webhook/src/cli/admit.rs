@@ -6,7 +6,8 @@ use clap::Args;
 use sallyport_admission::{Decision, Finding, Mode};
 use serde_json::{Value, json};
 
-use super::offline::{Bench, Judged};
+use super::judge::Judged;
+use super::offline::Bench;
 use super::output::diff::diff;
 use super::output::junit::Junit;
 use super::output::sarif::Sarif;

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use clap::Args;
 
+use super::exceptions_in_vain::exceptions_in_vain;
 use super::{Ending, Output, named, paint, terminal};
 use sallyport_admission::Policy;
 use sallyport_policy::API_VERSION;
 
+use crate::gate::unix_seconds;
 use crate::plain::visible_json;
 use crate::policies::{Loaded, load};
 use crate::source::read;
@@ -26,7 +28,8 @@ pub(super) struct CheckArgs {
 
 pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Ending> {
     let (documents, errors) = read(&args.policies);
-    let loaded = load(documents, &errors);
+    let mut loaded = load(documents, &errors);
+    loaded.findings.extend(exceptions_in_vain(&loaded, unix_seconds()));
     let found = loaded.findings.len();
     match args.output {
         Output::Json => {

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::admit::{identity, worded};
 use super::fields::{Field, Origin, fields};
-use super::offline::{Bench, Judged};
+use super::judge::Judged;
+use super::offline::Bench;
 use super::paint::{ADDED, DOUBT, ERROR, FAINT, REMOVED, SOURCE, STRONG};
 use super::progress::Progress;
 use super::unmatched::Unmatched;

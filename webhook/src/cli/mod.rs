@@ -4,8 +4,10 @@ mod admit;
 mod check;
 mod completions;
 mod crds;
+mod exceptions_in_vain;
 mod explain;
 mod fields;
+mod judge;
 mod man;
 mod offline;
 mod output;
@@ -14,7 +16,7 @@ mod progress;
 mod serve;
 mod simulate;
 mod terminal;
-//mod test;
+mod test;
 mod told;
 mod unmatched;
 
@@ -71,7 +73,7 @@ enum Command {
     /// Check policies: errors, and doubts such as two policies that contradict each other
     Check(check::CheckArgs),
     /// Run the cases that are declared beside policies: what should become of which object
-    //Test(test::TestArgs),
+    Test(test::TestArgs),
     /// Show what would become of objects if every policy were enforced, whatever its mode
     Simulate(simulate::SimulateArgs),
     /// Print the CustomResourceDefinitions of Sallyport's resources
@@ -144,7 +146,7 @@ pub fn run() -> ExitCode {
         Command::Admit(args) => admit::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Check(args) => check::run(&args),
-        //Command::Test(args) => test::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Crds(args) => crds::run(&args),
         Command::Completions(args) => completions::run(&args),

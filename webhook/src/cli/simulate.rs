@@ -7,7 +7,8 @@ use clap::Args;
 use sallyport_admission::{Decision, Mode, Source};
 use serde_json::{Value, json};
 
-use super::offline::{Bench, Judged};
+use super::judge::Judged;
+use super::offline::Bench;
 use super::output::junit::Junit;
 use super::output::sarif::Sarif;
 use super::paint::{ADDED, DOUBT, ERROR, FAINT, SOURCE, STRONG};
@@ -114,7 +115,9 @@ struct Summary {
 impl Summary {
     fn count(&mut self, judged: &[Judged<'_>]) {
         let Some(one) = judged.first() else { return };
-        let (refused, changed) = (is_refused(judged), is_changed(judged));
+        let refused = is_refused(judged);
+        // Where it is refused, nothing of it is changed.
+        let changed = !refused && is_changed(judged);
         self.objects += 1;
         self.refused += usize::from(refused);
         self.changed += usize::from(changed);
@@ -128,7 +131,6 @@ impl Summary {
         self.once(sources(Weight::Refused), |effect| &mut effect.refused);
         self.once(sources(Weight::Warned), |effect| &mut effect.warned);
         let changes = of(|d| d.changes.iter().map(|change| &change.source).collect());
-        // Where the object is refused, nothing of it is changed.
         self.once(if refused { Vec::new() } else { changes }, |effect| &mut effect.changed);
         self.once(of(|d| d.skipped.iter().map(|f| &f.source).collect()), |effect| &mut effect.left_alone);
         self.once(of(|d| d.excepted.iter().map(|f| &f.source).collect()), |effect| &mut effect.excepted);

@@ -3,7 +3,7 @@
 
 use sallyport_admission::{Finding, Mode, Source};
 
-use super::offline::Judged;
+use super::judge::Judged;
 use crate::source::Location;
 
 /// How much it matters; what matters most comes first.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::offline::Judged;
+use super::judge::Judged;
 use super::paint::DOUBT;
 use crate::plain::visible;
 use crate::policies::Loaded;

@@ -31,8 +31,8 @@ pub struct Loaded {
     pub namespaces: BTreeMap<String, Namespace>,
     /// The document of each WorkloadPolicy, by its name.
     pub documents: HashMap<String, Document>,
-    /// The PolicyExceptions that are right.
-    pub exceptions: Vec<Exception>,
+    /// The PolicyExceptions that are right, with their documents.
+    pub exceptions: Vec<(Exception, Document)>,
     /// The TrafficPolicies that are right. They are checked, and this gate asks whom they select; nothing attaches
     /// them to Envoy yet.
     pub traffic: usize,
@@ -131,7 +131,13 @@ pub fn load(documents: Vec<Document>, errors: &[ReadError]) -> Loaded {
                 }
             }
             (API_VERSION, "PolicyException") => {
-                loaded.exceptions.extend(policy_exception(&document, &mut loaded.findings));
+                let exception = policy_exception(&document, &mut loaded.findings);
+                loaded.exceptions.extend(exception.map(|exception| (exception, document)));
+            }
+            // Of folders they are not even read; whoever names the file should know what it is for.
+            (API_VERSION, "PolicyTest") => {
+                let message = "a PolicyTest is no policy; run it with sallyport test";
+                loaded.findings.push(document.place(Diagnostic::warning(FieldPath::of("kind"), message)));
             }
             ("v1", "Namespace") => {
                 let namespace = namespace(&document);
@@ -140,7 +146,9 @@ pub fn load(documents: Vec<Document>, errors: &[ReadError]) -> Loaded {
             (version, kind) => loaded.findings.push(document.place(unknown(version, kind))),
         }
     }
-    loaded.set = PolicySet::new(policies).excepting(loaded.exceptions.iter().cloned()).knowing(traffic);
+    loaded.set = PolicySet::new(policies)
+        .excepting(loaded.exceptions.iter().map(|(exception, _)| exception.clone()))
+        .knowing(traffic);
     let conflicts: Vec<Located> = loaded
         .set
         .conflicts()

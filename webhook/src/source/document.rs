@@ -78,6 +78,14 @@ impl Document {
         self.origin.location(found.key.unwrap_or(found.spans.value).range())
     }
 
+    /// A field that is an object itself, as a document of its own, which stands where the field does.
+    #[must_use]
+    pub fn part(&self, path: &FieldPath) -> Option<Self> {
+        let (value, _) = locate::find_exactly(&self.value, &self.spans, path)?;
+        let spans = locate::find(&self.value, &self.spans, path).spans.clone();
+        Some(Self { origin: Arc::clone(&self.origin), index: self.index, value: value.clone(), spans })
+    }
+
     /// The value of a field.
     #[must_use]
     pub fn value_at(&self, path: &FieldPath) -> Option<&Value> {

@@ -75,6 +75,9 @@ pub enum Unreadable {
     /// A folder without files that are read.
     #[error("no *.yaml, *.yml or *.json file in this folder")]
     NothingToRead,
+    /// A folder without files of cases.
+    #[error("no *.test.yaml, *.test.yml or *.test.json file in this folder")]
+    NoCases,
     /// Not YAML.
     #[error("{}", syntax_message(.0))]
     Syntax(ErrorKind),

@@ -28,6 +28,6 @@ pub use document::{Document, parse};
 pub use error::{ReadError, Unreadable};
 pub use locate::parse as parse_path;
 pub use order::InOrder;
-pub use read::{SIZE_LIMIT, read, read_from};
+pub use read::{SIZE_LIMIT, read, read_cases, read_from};
 pub use report::{Colour, Located, Reporter, Tally, to_json};
 pub use text::{Location, SourceText};

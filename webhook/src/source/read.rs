@@ -23,7 +23,8 @@ const STDIN: &str = "<stdin>";
 
 /// Reads Kubernetes objects from files, from folders with all that is below them, and from standard input (`-`).
 ///
-/// Of a folder, `*.yaml`, `*.yml` and `*.json` are read in the order of their names. Hidden files and folders are
+/// Of a folder, `*.yaml`, `*.yml` and `*.json` are read in the order of their names, but for `*.test.yaml` and the
+/// like, which hold cases for `sallyport test`. Hidden files and folders are
 /// skipped, and a file that is linked twice is read once: so a mounted ConfigMap, which is made of links into `..data`,
 /// gives each object once. Lists are replaced by their items. Everything that cannot be read is reported.
 #[must_use]
@@ -34,33 +35,46 @@ pub fn read(inputs: &[PathBuf]) -> (Vec<Document>, Vec<ReadError>) {
 /// As [`read()`], with `stdin` for `-`.
 #[must_use]
 pub fn read_from(inputs: &[PathBuf], stdin: &mut dyn Read) -> (Vec<Document>, Vec<ReadError>) {
-    let mut reader = Reader::default();
-    for input in inputs {
-        if input.as_os_str() == "-" {
-            reader.text(STDIN, stdin, false);
-        } else if input.is_dir() {
-            reader.folder(input);
-        } else {
-            reader.file(input, false);
-        }
-    }
-    (reader.documents, reader.errors)
+    Reader::default().read(inputs, stdin)
+}
+
+/// As [`read()`], but of folders the files of cases: `*.test.yaml`, `*.test.yml` and `*.test.json`, which [`read()`]
+/// leaves out there.
+#[must_use]
+pub fn read_cases(inputs: &[PathBuf]) -> (Vec<Document>, Vec<ReadError>) {
+    Reader { cases: true, ..Reader::default() }.read(inputs, &mut io::stdin())
 }
 
 #[derive(Default)]
 struct Reader {
+    /// Whether files of cases are read of folders, and no others.
+    cases: bool,
     documents: Vec<Document>,
     errors: Vec<ReadError>,
 }
 
 impl Reader {
+    fn read(mut self, inputs: &[PathBuf], stdin: &mut dyn Read) -> (Vec<Document>, Vec<ReadError>) {
+        let reader = &mut self;
+        for input in inputs {
+            if input.as_os_str() == "-" {
+                reader.text(STDIN, stdin, false);
+            } else if input.is_dir() {
+                reader.folder(input);
+            } else {
+                reader.file(input, false);
+            }
+        }
+        (self.documents, self.errors)
+    }
+
     fn folder(&mut self, folder: &Path) {
         let mut seen = HashSet::new();
         let mut files = 0;
         let walk = WalkDir::new(folder).follow_links(true).sort_by_file_name();
         for entry in walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry)) {
             match entry {
-                Ok(entry) if entry.file_type().is_file() && is_read(entry.path()) => {
+                Ok(entry) if entry.file_type().is_file() && self.is_read(entry.path()) => {
                     files += 1;
                     let path = entry.path();
                     if seen.insert(path.canonicalize().unwrap_or_else(|_| path.to_owned())) {
@@ -74,15 +88,22 @@ impl Reader {
             }
         }
         if files == 0 {
-            self.errors.push(ReadError::of(folder.display().to_string(), Unreadable::NothingToRead));
+            let reason = if self.cases { Unreadable::NoCases } else { Unreadable::NothingToRead };
+            self.errors.push(ReadError::of(folder.display().to_string(), reason));
         }
+    }
+
+    /// Whether a file of a folder is read.
+    fn is_read(&self, path: &Path) -> bool {
+        let read = path.extension().is_some_and(|is| is == "yaml" || is == "yml" || is == "json");
+        read && holds_cases(path) == self.cases
     }
 
     /// A broken link matters only if it would have been read.
     fn walk_error(&mut self, folder: &Path, error: walkdir::Error) {
         let path = error.path().unwrap_or(folder).to_owned();
         let broken_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
-        if !broken_link || is_read(&path) {
+        if !broken_link || self.is_read(&path) {
             let error = error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into());
             self.errors.push(ReadError::of(path.display().to_string(), error));
         }
@@ -159,8 +180,9 @@ fn is_hidden(entry: &DirEntry) -> bool {
     entry.file_name().as_encoded_bytes().starts_with(b".")
 }
 
-fn is_read(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml" || extension == "json")
+/// Whether a file is called `*.test.yaml` or the like.
+fn holds_cases(path: &Path) -> bool {
+    path.file_stem().map(Path::new).and_then(Path::extension).is_some_and(|extension| extension == "test")
 }
 
 fn is_kustomization(document: &Document) -> bool {

@@ -4,7 +4,7 @@ use crate::compile::Policy;
 use crate::object::PodBearing;
 use crate::offline::{Owner, PodOf, apply_defaults, pod_of};
 use crate::set::PolicySet;
-use crate::{Context, GroupVersionResource, Mode, Operation, Request, UserInfo};
+use crate::{Context, GroupVersionResource, Mode, Operation, Request};
 
 use super::mutate;
 use crate::resources::ControllerHandling;
@@ -31,7 +31,7 @@ pub(super) fn pod_to_be(
         name: String::new(),
         namespace: request.namespace.clone(),
         operation: Operation::Create,
-        user_info: owner.as_ref().map_or_else(|| request.user_info.clone(), user),
+        user_info: owner.as_ref().map_or_else(|| request.user_info.clone(), Owner::controller),
         object: pod,
         old_object: serde_json::Value::Null,
         dry_run: request.dry_run,
@@ -41,22 +41,6 @@ pub(super) fn pod_to_be(
         creation.object = mutated;
     }
     Some(creation)
-}
-
-/// The service account of the controller of such owners, where controllers have one each, as kubeadm sets them up.
-fn user(owner: &Owner) -> UserInfo {
-    let controller = match owner.kind.as_str() {
-        "ReplicaSet" => "replicaset-controller",
-        "StatefulSet" => "statefulset-controller",
-        "DaemonSet" => "daemon-set-controller",
-        "Job" => "job-controller",
-        _ => "replication-controller",
-    };
-    let groups = ["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"];
-    UserInfo {
-        username: format!("system:serviceaccount:kube-system:{controller}"),
-        groups: groups.map(str::to_owned).to_vec(),
-    }
 }
 
 /// What becomes of a verdict on the pod that a controller would make; `None` where there is to be none.

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use super::super::offline::Judged;
+use super::super::judge::Judged;
 use super::super::told::{Told, Weight, told};
 use crate::plain::{visible, visible_lines};
 

@@ -10,7 +10,7 @@ use std::path::{Component, Path};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::super::offline::Judged;
+use super::super::judge::Judged;
 use super::super::told::{Told, Weight, told};
 use crate::plain::visible_json;
 use crate::policies::{Loaded, Part};

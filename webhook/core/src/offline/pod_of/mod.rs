@@ -6,8 +6,8 @@ mod stateful_set;
 
 use serde_json::{Value, json};
 
-use crate::PodBearing;
 use crate::object::{Fields, Pod, get, get_list, get_object, get_str, object_entry};
+use crate::{PodBearing, UserInfo};
 
 /// What stands in for the hash of a template. No real hash has this value: they are written in letters and
 /// digits other than 0, 1 and 3 (k8s.io/apimachinery pkg/util/rand, SafeEncodeString).
@@ -29,6 +29,25 @@ pub struct Owner {
     pub kind: String,
     /// The name.
     pub name: String,
+}
+
+impl Owner {
+    /// The service account of the controller of such owners, where controllers have one each, as kubeadm sets them up.
+    #[must_use]
+    pub fn controller(&self) -> UserInfo {
+        let controller = match self.kind.as_str() {
+            "ReplicaSet" => "replicaset-controller",
+            "StatefulSet" => "statefulset-controller",
+            "DaemonSet" => "daemon-set-controller",
+            "Job" => "job-controller",
+            _ => "replication-controller",
+        };
+        let groups = ["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"];
+        UserInfo {
+            username: format!("system:serviceaccount:kube-system:{controller}"),
+            groups: groups.map(str::to_owned).to_vec(),
+        }
+    }
 }
 
 /// The pod that the controller of this object would create; the first, where it would create several.

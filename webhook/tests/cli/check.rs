@@ -1,0 +1,97 @@
+//! `sallyport check`.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::desk::{Desk, POLICY, VALIDATION, check, check_with};
+
+#[test]
+fn check_says_what_is_right_and_where_it_is_wrong() {
+    check("check policies", 0, &["✓ 1 WorkloadPolicy is right: 2 mutations, 0 validations"], &[]);
+    check("check misspelt.yaml", 2, &["error: misspelt.yaml:6:3 spec.mutat", "did you mean mutate?"], &[]);
+    check("check validation.yaml", 0, &["✓ 1 WorkloadPolicy is right: 0 mutations, 1 validation\n"], &[]);
+    check_with("check -", POLICY, 0, &["✓ 1 WorkloadPolicy is right"], &[]);
+    let output = Desk::new().run("check -o json policies misspelt.yaml", "");
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        serde_json::from_slice::<Value>(&output.stdout).unwrap(),
+        json!({
+            "file": "misspelt.yaml", "line": 6, "column": 3, "path": "spec.mutat", "severity": "error",
+            "message": "unknown field mutat", "help": "did you mean mutate?",
+        })
+    );
+}
+
+#[test]
+fn a_wrong_policy_admits_nothing() {
+    check("admit -p policies -p misspelt.yaml objects", 2, &[], &["error: misspelt.yaml:6:3 spec.mutat"]);
+    check("explain -p misspelt.yaml objects", 2, &[], &["error: misspelt.yaml:6:3 spec.mutat"]);
+    check("serve --standalone -p misspelt.yaml", 2, &[], &["error: misspelt.yaml:6:3 spec.mutat"]);
+}
+
+const EXCEPTION: &str = "\
+apiVersion: sallyport.dev/v1alpha1
+kind: PolicyException
+metadata: {name: root, namespace: NAMESPACE}
+spec:
+  policies: [{name: POLICY, entries: [ENTRY]}]
+  match: {names: [root]}
+  expires: EXPIRES
+  reason: a test
+";
+
+#[test]
+fn check_warns_of_exceptions_that_no_policy_honours() {
+    let desk = Desk::new();
+    let policy = "    - {name: b, priorityClassName: low}\n";
+    let policy = POLICY
+        .replace("spec:\n", "spec:\n  exceptions: {namespaces: [shop], maxDuration: 876000h}\n")
+        + policy;
+    fs::write(desk.path("honours.yaml"), policy).unwrap();
+    for ([namespace, policy, entry, expires], wanted) in [
+        (["shop", "hardening", "token", "2090-01-01T00:00:00Z"], None),
+        (["shop", "hardenin", "token", "2090-01-01T00:00:00Z"], Some("did you mean hardening?")),
+        (["shop", "hardening", "tokn", "2090-01-01T00:00:00Z"], Some("did you mean token?")),
+        (
+            ["other", "hardening", "token", "2090-01-01T00:00:00Z"],
+            Some("exceptions.namespaces does not list its namespace"),
+        ),
+        (["shop", "hardening", "token", "2020-01-01T00:00:00Z"], Some("it has expired")),
+        (["shop", "hardening", "token", "2900-01-01T00:00:00Z"], Some("it lasts longer than")),
+    ] {
+        let exception = EXCEPTION.replace("NAMESPACE", namespace).replace("POLICY", policy);
+        let exception = exception.replace("ENTRY", entry).replace("EXPIRES", expires);
+        fs::write(desk.path("exception.yaml"), exception).unwrap();
+        let output = desk.run("check honours.yaml exception.yaml", "");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{text}");
+        match wanted {
+            Some(wanted) => assert!(text.contains(wanted) && text.contains("1 warning in 1 file"), "{text}"),
+            None => assert!(!text.contains("warning"), "{text}"),
+        }
+    }
+}
+
+#[test]
+fn check_says_where_the_other_entry_of_a_conflict_is_and_both_values() {
+    let other = POLICY.replace("hardening}", "other}").replace("runAsNonRoot: true", "runAsNonRoot: false");
+    let both = format!("{POLICY}---\n{other}");
+    check_with(
+        "check -",
+        &both,
+        0,
+        &[
+            "sets pod.securityContext.runAsNonRoot to false, hardening/restricted to true",
+            "hardening/restricted is <stdin>:7",
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn check_says_that_a_negation_needs_quotes() {
+    let policy = VALIDATION
+        .replace("images: {registries: [registry.example.com]}", "cel: {expression: !has(object.x)}");
+    check_with("check -", &policy, 2, &["unknown tag !has(object.x)", "needs quotes: '!…'"], &[]);
+}
