@@ -43,7 +43,7 @@ impl Gate for PolicyGate {
             return decision.into();
         }
         // The very code that reads files, so that both say the same of the same resource.
-        let text = SourceText::new("request", request.object.to_string());
+        let text = SourceText::of_value("request", &request.object);
         let (documents, errors) = parse(&Arc::new(text));
         let loaded = load(documents, &errors);
         let finding = |path: String, message: String| Finding {

@@ -1,6 +1,9 @@
 //! The text of a file, and places in it.
 
+use std::fmt::Write as _;
 use std::ops::Range;
+
+use serde_json::Value;
 
 /// A file's text under the name by which the user knows it.
 #[derive(Debug)]
@@ -32,6 +35,22 @@ impl SourceText {
         }
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         Self { name: name.into(), text, lines }
+    }
+
+    /// The text of a value: JSON, with escapes for what JSON takes in a string as it is and the reader of YAML does not
+    /// (YAML 1.2 section 5.1).
+    #[must_use]
+    pub fn of_value(name: impl Into<String>, value: &Value) -> Self {
+        let json = value.to_string();
+        let mut text = String::with_capacity(json.len());
+        for c in json.chars() {
+            if matches!(c, '\u{7f}'..='\u{9f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}') {
+                let _ = write!(text, "\\u{:04x}", u32::from(c));
+            } else {
+                text.push(c);
+            }
+        }
+        Self::new(name, text)
     }
 
     /// The file's name, as the user wrote it.
@@ -75,7 +94,20 @@ impl SourceText {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
     use super::*;
+    use crate::source::parse;
+
+    #[test]
+    fn what_json_takes_and_yaml_does_not_is_escaped() {
+        let value = json!({"a\u{7f}": "\u{85}\u{feff}\u{ffff}é\u{2028}\u{0}😀"});
+        let (documents, errors) = parse(&Arc::new(SourceText::of_value("a", &value)));
+        assert!(errors.is_empty(), "{}", errors[0]);
+        assert_eq!(documents[0].value, value);
+    }
 
     #[test]
     fn a_column_counts_characters() {
