@@ -1,0 +1,5 @@
+//! libFuzzer's program of the target `validation`.
+
+#![no_main]
+
+sallyport_fuzz::program!(VALIDATION);
