@@ -3,10 +3,11 @@
 CACHE := $(abspath $(or $(SALLYPORT_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sallyport))
 export SALLYPORT_CACHE := $(CACHE)
 CARGO := cargo
+FUZZ_SECONDS := 600
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt bench tools crds unit integration
+.PHONY: help demo test lint fmt bench fuzz tools crds unit integration
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +21,7 @@ test: tools lint unit integration ## formatting, lints, licences and all tests, 
 
 lint: ## formatting, clippy, licences and sources of dependencies
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@e2e/tools/install cargo-deny
 	$(CACHE)/bin/cargo-deny --locked check licenses bans sources
@@ -36,9 +38,14 @@ integration: ## tests against a real kube-apiserver and etcd
 
 fmt: ## format the code
 	$(CARGO) fmt --all
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml
 
 bench: ## measure the engine
 	$(CARGO) bench --locked -p sallyport-admission
+
+fuzz: ## run every fuzz target under libFuzzer, each for FUZZ_SECONDS (600)
+	@e2e/tools/install cargo-fuzz
+	fuzz/run $(FUZZ_SECONDS)
 
 tools: ## install the programs that tests run into the cache (SALLYPORT_CACHE)
 	@e2e/tools/install
