@@ -26,10 +26,20 @@ pub(crate) struct CompiledScope {
     narrows_operations: bool,
 }
 
-const DEFAULT_OPERATIONS: [Operation; 2] = [Operation::Create, Operation::Update];
+/// The operations of a `match` that names none.
+pub(super) const MATCHED_OPERATIONS: [Operation; 2] = [Operation::Create, Operation::Update];
+/// The operations of an `exclude` that names none: whoever is excluded, is excluded from all that is matched.
+pub(super) const EXCLUDED_OPERATIONS: [Operation; 4] =
+    [Operation::Create, Operation::Update, Operation::Delete, Operation::Connect];
 
 impl CompiledScope {
-    pub(super) fn compile(scope: &Scope, path: &FieldPath, found: &mut Diagnostics) -> Self {
+    /// `unless_named` are the operations where the scope names none.
+    pub(super) fn compile(
+        scope: &Scope,
+        unless_named: &[Operation],
+        path: &FieldPath,
+        found: &mut Diagnostics,
+    ) -> Self {
         let globs = |texts: &[String], field: &'static str, found: &mut Diagnostics| -> Vec<Glob> {
             for (i, text) in texts.iter().enumerate() {
                 if text.is_empty() {
@@ -59,7 +69,7 @@ impl CompiledScope {
             kinds,
             narrows_operations: !scope.operations.is_empty(),
             operations: if scope.operations.is_empty() {
-                DEFAULT_OPERATIONS.to_vec()
+                unless_named.to_vec()
             } else {
                 scope.operations.clone()
             },

@@ -98,7 +98,8 @@ pub struct Scope {
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub kinds: Vec<String>,
-    /// Operations: CREATE, UPDATE, DELETE, CONNECT. The default is CREATE and UPDATE.
+    /// Operations: CREATE, UPDATE, DELETE, CONNECT. The default is CREATE and UPDATE; in `exclude`, all
+    /// of them.
     #[serde(default)]
     #[schemars(length(max = 4))]
     pub operations: Vec<Operation>,

@@ -124,3 +124,24 @@ fn a_mirror_pod_is_its_own_kubelet_s_or_refused() {
     let warning = crate::set(&[policy("p", json!({"mode": "Warn"}))]);
     check(&judge(&warning, &creation()), &[], &[AT]);
 }
+
+#[test]
+fn who_is_excluded_is_excluded_from_every_operation() {
+    let rule = json!([{"name": "e", "cel": {"expression": "false", "message": "no"}}]);
+    let scope = json!({"kinds": ["Pod", "PodExecOptions"], "operations": ["DELETE", "CONNECT"]});
+    let all = json!({"match": scope, "exclude": {"users": ["admin"]}, "validate": rule});
+    let named =
+        json!({"match": scope, "exclude": {"users": ["admin"], "operations": ["DELETE"]}, "validate": rule});
+    let (all, named) = (set(&[policy("p", all)]), set(&[policy("p", named)]));
+    for (operation, kind) in [(Operation::Delete, "Pod"), (Operation::Connect, "PodExecOptions")] {
+        let request = || {
+            let mut request = reading::creation(&json!({"apiVersion": "v1", "kind": kind}));
+            request.operation = operation;
+            request
+        };
+        check(&judge(&all, &request()), &["p/e "], &[]);
+        check(&judge(&all, &as_user(request(), "admin")), &[], &[]);
+        let still: &[&str] = if operation == Operation::Connect { &["p/e "] } else { &[] };
+        check(&judge(&named, &as_user(request(), "admin")), still, &[]);
+    }
+}
