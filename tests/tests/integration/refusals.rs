@@ -95,7 +95,7 @@ async fn m1_root_and_what_is_not_restricted() -> Result<()> {
         "mita",
         |pod| {
             container(pod, "backend")["securityContext"] =
-                json!({ "runAsUser": 0, "capabilities": { "add": ["SYS_TIME"] } })
+                json!({ "runAsUser": 0, "capabilities": { "add": ["SYS_TIME"] } });
         },
         &[
             &format!("{path}runAsUser"),
@@ -120,7 +120,7 @@ async fn m2_an_unknown_tier_and_a_low_one_that_wants_much() -> Result<()> {
     )
     .await?;
     let much = |pod: &mut Value| {
-        container(pod, "worker")["resources"] = json!({ "limits": { "cpu": "4", "memory": "256Mi" } })
+        container(pod, "worker")["resources"] = json!({ "limits": { "cpu": "4", "memory": "256Mi" } });
     };
     // The API server takes the limit for the request, too.
     let at = "mita-worker-tiers/low-stays-low: spec.containers[worker].resources.";
