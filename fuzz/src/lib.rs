@@ -11,7 +11,9 @@ pub use sallyport_fuzz_targets as targets;
 #[macro_export]
 macro_rules! program {
     ($target:ident) => {
-        $crate::libfuzzer_sys::fuzz_target!(|input: &[u8]| ($crate::targets::$target.run)(input));
+        $crate::libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+            ($crate::targets::$target.run)(input);
+        });
         $crate::libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, longest: usize, seed: u32| {
             $crate::mutated(&$crate::targets::$target, data, size, longest, seed)
         });

@@ -8,9 +8,9 @@ use crate::input;
 /// Steps for one evaluation.
 const STEPS: u64 = 20_000;
 
-pub(crate) fn run(bytes: &[u8]) {
-    let Some(input) = input::json(bytes) else { return };
-    let Some(source) = input["expression"].as_str() else { return };
+pub(crate) fn run(bytes: &[u8]) -> bool {
+    let Some(input) = input::json(bytes) else { return false };
+    let Some(source) = input["expression"].as_str() else { return false };
     let expression = match Expression::compile_value(source) {
         Ok(expression) => expression,
         Err(error) => {
@@ -20,7 +20,7 @@ pub(crate) fn run(bytes: &[u8]) {
             assert!(error.column >= 1 && error.column <= line.chars().count() + 1, "{error} in {source:?}");
             // What is no value is no condition.
             assert!(Expression::compile(source).is_err() && Expression::compile_message(source).is_err());
-            return;
+            return false;
         }
     };
     assert_eq!(expression.source(), source);
@@ -54,6 +54,7 @@ pub(crate) fn run(bytes: &[u8]) {
             assert_eq!(holds, Ok(value), "{source:?}");
         }
     }
+    true
 }
 
 fn scope<'a>(budget: &'a Budget, input: &'a Value) -> Scope<'a> {

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use crate::{answer, input, mutation};
 
-pub(crate) fn run(bytes: &[u8]) {
-    let Some(input) = input::json(bytes) else { return };
-    let [before, after] = input::list(&input) else { return };
-    let set = input::set(&[&json!({
+pub(crate) fn run(bytes: &[u8]) -> bool {
+    let Some(input) = input::json(bytes) else { return false };
+    let [before, after] = input::list(&input) else { return false };
+    let set = input::set(&[json!({
         "metadata": {"name": "p"},
         "spec": {
             "match": {"kinds": ["ConfigMap"]},
@@ -27,4 +27,5 @@ pub(crate) fn run(bytes: &[u8]) {
     );
     assert_eq!(decision.patch.0.is_empty(), before == after);
     mutation::the_patch_gives_the_result(&request.object, &decision);
+    true
 }

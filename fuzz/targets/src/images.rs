@@ -10,8 +10,8 @@ use serde_json::json;
 
 use crate::{answer, input};
 
-pub(crate) fn run(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
+pub(crate) fn run(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
     let refused = refusals(text);
     let Some(reference) = Reference::read(text) else {
         assert_eq!(
@@ -19,7 +19,7 @@ pub(crate) fn run(bytes: &[u8]) {
             BTreeSet::from(["digest", "hub", "tag", "unreadable"]),
             "{text:?} is no reference"
         );
-        return;
+        return false;
     };
     let wanted = [
         ("digest", reference.digest.is_none()),
@@ -35,6 +35,7 @@ pub(crate) fn run(bytes: &[u8]) {
     let whole = reference.whole();
     assert_eq!(Reference::read(&whole), Some(reference), "{text:?} is {whole}");
     assert_eq!(refusals(&whole), wanted, "{text:?} is {whole}");
+    true
 }
 
 static SET: LazyLock<PolicySet> = LazyLock::new(|| {
@@ -45,7 +46,7 @@ static SET: LazyLock<PolicySet> = LazyLock::new(|| {
     ]);
     let policy =
         json!({"metadata": {"name": "p"}, "spec": {"match": {"kinds": ["Pod"]}, "validate": entries}});
-    let set = input::set(&[&policy]);
+    let set = input::set(&[policy]);
     assert_eq!(set.policies().len(), 1);
     set
 });

@@ -5,7 +5,7 @@ use sallyport_admission::resources::{PolicyExceptionSpec, WorkloadPolicySpec};
 use sallyport_admission::{
     Exception, GroupVersionKind, GroupVersionResource, Operation, Policy, PolicySet, Request, UserInfo,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Policies that are taken of one input.
 const POLICIES: usize = 4;
@@ -20,21 +20,41 @@ pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-/// The documents under `policies` that are WorkloadPolicies and right, no two of one name.
-pub(crate) fn policies(input: &Value) -> Vec<&Value> {
-    let mut found: Vec<&Value> = Vec::new();
+/// The documents under `policies`, without what is wrong in them; at most [`POLICIES`], no two of one name.
+pub(crate) fn policies(input: &Value) -> Vec<Value> {
+    let mut found: Vec<Value> = Vec::new();
     for document in list(&input["policies"]) {
         let another = found.iter().any(|other| other["metadata"]["name"] == document["metadata"]["name"]);
-        if found.len() < POLICIES && !another && policy(document).is_some() {
-            found.push(document);
+        if found.len() < POLICIES && !another {
+            found.extend(mended(document));
         }
     }
     found
 }
 
+/// A WorkloadPolicy with those entries that are right, so that one that is not does not cost the others.
+fn mended(document: &Value) -> Option<Value> {
+    if policy(document).is_some() {
+        return Some(document.clone());
+    }
+    let mut mended = document.clone();
+    let alone = |field: &str, entry: &Value| {
+        policy(&json!({"metadata": {"name": "p"}, "spec": {"match": {"kinds": ["*"]}, field: [entry]}}))
+            .is_some()
+    };
+    for field in ["mutate", "validate"] {
+        if let Some(entries) =
+            mended.get_mut("spec").and_then(|spec| spec.get_mut(field)).and_then(Value::as_array_mut)
+        {
+            entries.retain(|entry| alone(field, entry));
+        }
+    }
+    policy(&mended).is_some().then_some(mended)
+}
+
 /// A set of WorkloadPolicies, without those that are wrong.
-pub(crate) fn set(documents: &[&Value]) -> PolicySet {
-    PolicySet::new(documents.iter().filter_map(|document| policy(document)).collect())
+pub(crate) fn set(documents: &[Value]) -> PolicySet {
+    PolicySet::new(documents.iter().filter_map(policy).collect())
 }
 
 /// A WorkloadPolicy, if it is one and right.

@@ -27,8 +27,9 @@ use mutators::{Dice, Form};
 pub struct Target {
     /// The name: of the program, of the folder of seeds.
     pub name: &'static str,
-    /// Takes any input, and panics where a property does not hold.
-    pub run: fn(&[u8]),
+    /// Takes any input, and panics where a property does not hold. Whether the input got past the reader: those that
+    /// did are worth making others of.
+    pub run: fn(&[u8]) -> bool,
     /// The form of its inputs.
     pub form: Form,
 }

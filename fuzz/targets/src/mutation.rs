@@ -6,12 +6,13 @@ use serde_json::Value;
 use crate::answer::{self, enforced};
 use crate::{input, rfc6902};
 
-pub(crate) fn run(bytes: &[u8]) {
-    let Some(input) = input::json(bytes) else { return };
+pub(crate) fn run(bytes: &[u8]) -> bool {
+    let Some(input) = input::json(bytes) else { return false };
     let policies = input::policies(&input);
     let request = input::request(&input);
     let whole = input::set(&policies);
     hold(&whole, &request);
+    !policies.is_empty()
 }
 
 fn hold(set: &PolicySet, request: &Request) {

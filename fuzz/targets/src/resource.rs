@@ -20,8 +20,8 @@ static GATE: LazyLock<PolicyGate> = LazyLock::new(|| {
     PolicyGate::new(Arc::new(store))
 });
 
-pub(crate) fn run(bytes: &[u8]) {
-    let Some(object) = input::json(bytes).filter(Value::is_object) else { return };
+pub(crate) fn run(bytes: &[u8]) -> bool {
+    let Some(object) = input::json(bytes).filter(Value::is_object) else { return false };
     let mut request = input::request(&serde_json::json!({"object": object}));
     let kind = input::text(&object["kind"]).to_owned();
     request.kind = GroupVersionKind { group: GROUP.to_owned(), version: VERSION.to_owned(), kind };
@@ -47,6 +47,7 @@ pub(crate) fn run(bytes: &[u8]) {
     if object["apiVersion"] == API_VERSION && object["kind"] == "WorkloadPolicy" {
         assert_eq!(decision.allowed, is_right(&object), "{:#?}", decision.violations);
     }
+    decision.allowed
 }
 
 /// Whether serde and the compiler take a WorkloadPolicy.

@@ -10,10 +10,16 @@ use crate::answer;
 /// The longest that is said of a body.
 const SENTENCE: usize = 256;
 
-pub(crate) fn run(body: &[u8]) {
+pub(crate) fn run(body: &[u8]) -> bool {
     match decode(body) {
-        Err(malformed) => refused(body, &malformed),
-        Ok(request) => decoded(body, &request),
+        Err(malformed) => {
+            refused(body, &malformed);
+            false
+        }
+        Ok(request) => {
+            decoded(body, &request);
+            true
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use sallyport::source::{Colour, Document, Located, Location, Reporter, SourceTex
 use sallyport_policy::FieldPath;
 use serde_json::Value;
 
-pub(crate) fn run(file: &[u8]) {
+pub(crate) fn run(file: &[u8]) -> bool {
     let (documents, errors) = read_from(&[PathBuf::from("-")], &mut &*file);
     for error in &errors {
         assert!(!error.to_string().is_empty());
@@ -23,6 +23,7 @@ pub(crate) fn run(file: &[u8]) {
         read_again(&document.value);
     }
     let texts: Vec<Arc<SourceText>> = documents.iter().map(|document| Arc::clone(&document.origin)).collect();
+    let read = !documents.is_empty();
     let loaded = load(documents, &errors);
     for located in &loaded.findings {
         if let (Some(text), Some(at)) = (texts.first(), located.location()) {
@@ -33,6 +34,7 @@ pub(crate) fn run(file: &[u8]) {
         assert!(!located.to_string().contains(steers), "{located}");
     }
     shown(&loaded.findings);
+    read
 }
 
 /// What JSON writes, the reader of YAML reads: so the webhook reads a policy as the command line does.

@@ -12,8 +12,8 @@ use serde_json::Value;
 use crate::answer::{self, lines};
 use crate::input;
 
-pub(crate) fn run(bytes: &[u8]) {
-    let Some(input) = input::json(bytes) else { return };
+pub(crate) fn run(bytes: &[u8]) -> bool {
+    let Some(input) = input::json(bytes) else { return false };
     let policies = input::policies(&input);
     let request = input::request(&input);
     let now = input["now"].as_i64().unwrap_or_default();
@@ -28,6 +28,7 @@ pub(crate) fn run(bytes: &[u8]) {
     an_update_that_changes_nothing_passes(&set, &request, &context);
     the_control_plane_is_out_of_reach(&set, &request, &context);
     exceptions_only_let_in(&input, &policies, &request, &context, &decision);
+    !policies.is_empty()
 }
 
 fn only_what_is_enforced_refuses(decision: &Decision) {
@@ -42,7 +43,7 @@ fn only_what_is_enforced_refuses(decision: &Decision) {
 
 /// All violations at once, and none because of another policy. Where a pod would be made, its mutations come of all.
 fn each_policy_speaks_for_itself(
-    policies: &[&Value],
+    policies: &[Value],
     request: &Request,
     context: &Context<'_>,
     decision: &Decision,
@@ -52,7 +53,7 @@ fn each_policy_speaks_for_itself(
     }
     let (mut violations, mut warnings) = (BTreeSet::new(), BTreeSet::new());
     for policy in policies {
-        let one = validate(&input::set(&[*policy]), request, context);
+        let one = validate(&input::set(std::slice::from_ref(policy)), request, context);
         violations.extend(lines(&one.violations));
         warnings.extend(lines(&one.warnings));
     }
@@ -101,7 +102,7 @@ fn the_control_plane_is_out_of_reach(set: &PolicySet, request: &Request, context
 
 fn exceptions_only_let_in(
     input: &Value,
-    policies: &[&Value],
+    policies: &[Value],
     request: &Request,
     context: &Context<'_>,
     without: &Decision,
