@@ -3,6 +3,7 @@
 use std::path::Path;
 
 mod absences;
+mod cel;
 mod control_plane;
 mod crds;
 mod defaults;

@@ -19,6 +19,15 @@ pub struct Request {
     /// The subresource, such as `ephemeralcontainers`; empty for the resource itself.
     #[serde(default)]
     pub sub_resource: String,
+    /// The kind as the client sent it; equal to `kind` where nothing was converted.
+    #[serde(default)]
+    pub request_kind: Option<GroupVersionKind>,
+    /// The resource as the client named it.
+    #[serde(default)]
+    pub request_resource: Option<GroupVersionResource>,
+    /// The subresource as the client named it.
+    #[serde(default)]
+    pub request_sub_resource: String,
     /// The object's name; empty when the API server is yet to generate it.
     #[serde(default)]
     pub name: String,
@@ -39,6 +48,9 @@ pub struct Request {
     /// Whether nothing will be stored.
     #[serde(default)]
     pub dry_run: Option<bool>,
+    /// The options of the operation, such as a meta.k8s.io/v1 CreateOptions; null where there are none.
+    #[serde(default)]
+    pub options: Value,
 }
 
 /// A group, version and kind: `apps/v1 Deployment`.
@@ -98,9 +110,15 @@ pub struct UserInfo {
     /// The user's name, such as `system:serviceaccount:ci:deployer`.
     #[serde(default)]
     pub username: String,
+    /// What identifies the user across time; empty where the authenticator knows none.
+    #[serde(default)]
+    pub uid: String,
     /// The user's groups.
     #[serde(default)]
     pub groups: Vec<String>,
+    /// What else the authenticator says of the user.
+    #[serde(default)]
+    pub extra: BTreeMap<String, Vec<String>>,
 }
 
 /// What is known of a namespace.

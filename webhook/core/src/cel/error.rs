@@ -91,7 +91,9 @@ impl From<ExecutionError> for EvaluationError {
                 Self::IndexOutOfBounds(index.to_string())
             }
             ExecutionError::IndexOutOfBounds(index) => Self::IndexOutOfBounds(index.type_of().to_string()),
-            ExecutionError::NoSuchOverload(overload) => Self::NoSuchOverload(short(overload.to_string())),
+            ExecutionError::NoSuchOverload(overload) => {
+                Self::NoSuchOverload(short(overload.to_string().replace('@', "")))
+            }
             ExecutionError::UnsupportedBinaryOperator(operator, left, right) => {
                 Self::NoSuchOverload(format!(
                     "found no matching overload for '{operator}' applied to '({}, {})'",

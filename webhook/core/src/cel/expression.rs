@@ -8,16 +8,19 @@ use std::sync::Arc;
 use cel::common::ast::SourceInfo;
 use cel::common::types::{CelBool, CelString};
 use cel::common::value::Val;
-use cel::{Context, Env, IdedExpr, ParseErrors};
+use cel::context::VariableResolver;
+use cel::{Context, Env, ExecutionError, IdedExpr, ParseErrors};
 use serde_json::Value;
 
 use super::checks::{self, Returns};
 use super::error::{CompileError, EvaluationError};
 use super::library::ENVIRONMENT;
 use super::metering;
+use super::names::Names;
 use super::reads::reads;
 use super::result::to_json;
 use super::scope::{Scope, Variable};
+use super::types::Type;
 use crate::object::Reads;
 
 /// Bytes of an expression.
@@ -28,37 +31,47 @@ pub struct Expression {
     source: String,
     metered: IdedExpr,
     variables: BTreeSet<Variable>,
+    result: Type,
     reads: Reads,
     environment: Arc<Env>,
 }
 
 impl Expression {
-    /// Compiles a condition.
+    /// Compiles a condition, which can name `object`, `oldObject`, `request` and `namespaceObject`.
     ///
     /// # Errors
     /// When the source is longer than [`MAX_EXPRESSION_LENGTH`], is no CEL, names a variable or a function that does
-    /// not exist, has a malformed pattern, is nested too deeply, or visibly evaluates to anything but a bool.
+    /// not exist, has types that don't fit or a malformed pattern, is nested too deeply, or is not known to evaluate
+    /// to a bool.
     pub fn compile(source: &str) -> Result<Self, CompileError> {
-        Self::compile_for(source, Returns::Bool)
+        Self::compile_for(source, Returns::Bool, &Names::default())
     }
 
-    /// Compiles what a message says; as [`Expression::compile`], but for a string.
+    /// Compiles a condition that can name what is in `names` as well.
     ///
     /// # Errors
-    /// As [`Expression::compile`], or when it visibly evaluates to anything but a string.
-    pub fn compile_message(source: &str) -> Result<Self, CompileError> {
-        Self::compile_for(source, Returns::String)
+    /// As [`Expression::compile`].
+    pub fn compile_with(source: &str, names: &Names) -> Result<Self, CompileError> {
+        Self::compile_for(source, Returns::Bool, names)
+    }
+
+    /// Compiles what a message says; as [`Expression::compile_with`], but for a string.
+    ///
+    /// # Errors
+    /// As [`Expression::compile`], or when it is not known to evaluate to a string.
+    pub fn compile_message(source: &str, names: &Names) -> Result<Self, CompileError> {
+        Self::compile_for(source, Returns::String, names)
     }
 
     /// Compiles an expression that may evaluate to anything.
     ///
     /// # Errors
     /// As [`Expression::compile`], except for the result.
-    pub fn compile_value(source: &str) -> Result<Self, CompileError> {
-        Self::compile_for(source, Returns::Anything)
+    pub fn compile_value(source: &str, names: &Names) -> Result<Self, CompileError> {
+        Self::compile_for(source, Returns::Anything, names)
     }
 
-    fn compile_for(source: &str, returns: Returns) -> Result<Self, CompileError> {
+    fn compile_for(source: &str, returns: Returns, names: &Names) -> Result<Self, CompileError> {
         let at_start = |message: String| CompileError { message, line: 1, column: 1 };
         if source.len() > MAX_EXPRESSION_LENGTH {
             return Err(at_start(format!("longer than {MAX_EXPRESSION_LENGTH} bytes")));
@@ -68,8 +81,7 @@ impl Expression {
         let parsed = catch_unwind(AssertUnwindSafe(|| environment.parser().parse_with_source_info(source)))
             .map_err(|_| at_start("the parser cannot read it".to_owned()))?;
         let (expr, positions) = parsed.map_err(|errors| syntax_error(&errors))?;
-        let context = Context::with_env(Arc::clone(environment));
-        let variables = checks::check(&expr, returns, &context).map_err(|fault| {
+        let checked = checks::check(&expr, returns, names).map_err(|fault| {
             let (line, column) = position(source, &positions, fault.id);
             CompileError { message: fault.message, line, column }
         })?;
@@ -78,7 +90,8 @@ impl Expression {
             source: source.to_owned(),
             reads,
             metered: metering::meter(expr),
-            variables,
+            variables: checked.variables,
+            result: checked.result,
             environment: Arc::clone(environment),
         })
     }
@@ -93,6 +106,11 @@ impl Expression {
     #[must_use]
     pub fn variables(&self) -> &BTreeSet<Variable> {
         &self.variables
+    }
+
+    /// The type of what it gives.
+    pub(super) fn result(&self) -> &Type {
+        &self.result
     }
 
     /// The metadata of `object` and `oldObject` that it reads.
@@ -134,11 +152,7 @@ impl Expression {
         scope: &Scope<'_>,
         read: impl FnOnce(&dyn Val) -> Result<T, EvaluationError>,
     ) -> Result<T, EvaluationError> {
-        let evaluate = || -> Result<T, EvaluationError> {
-            let mut context = Context::with_env(Arc::clone(&self.environment));
-            context.set_variable_resolver(scope);
-            read(cel::Value::resolve_val(&self.metered, &context)?.as_ref())
-        };
+        let evaluate = || -> Result<T, EvaluationError> { self.resolve(scope, |value| Ok(read(value)))? };
         // None is known that could panic; should there be one, it must cost this answer only.
         let outcome = catch_unwind(AssertUnwindSafe(evaluate))
             .unwrap_or_else(|_| Err(EvaluationError::Internal("the interpreter panicked".to_owned())));
@@ -153,6 +167,17 @@ impl Expression {
             }
             other => other,
         })
+    }
+
+    /// Evaluates to what `read` makes of the result.
+    pub(super) fn resolve<T>(
+        &self,
+        scope: &dyn VariableResolver,
+        read: impl FnOnce(&dyn Val) -> Result<T, ExecutionError>,
+    ) -> Result<T, ExecutionError> {
+        let mut context = Context::with_env(Arc::clone(&self.environment));
+        context.set_variable_resolver(scope);
+        read(cel::Value::resolve_val(&self.metered, &context)?.as_ref())
     }
 }
 

@@ -3,12 +3,13 @@
 //!
 //! Their names begin with `@`, which no expression can spell.
 
-use cel::common::types::{CelBool, CelInt, CelString, DYN_TYPE, Kind};
+use cel::common::types::{CelBool, CelInt, CelOptional, CelString, DYN_TYPE, Kind};
 use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
 
 use super::budget::Budget;
 use super::equality::equal;
+use super::kubernetes;
 
 /// The variable that holds the budget.
 pub(super) const BUDGET: &str = "@budget";
@@ -18,19 +19,14 @@ pub(super) const CHARGE: &str = "@charge";
 pub(super) const CHARGE_DEEP: &str = "@charge_deep";
 /// As [`CHARGE_DEEP`], times the length: for what compares all elements with each other.
 pub(super) const CHARGE_PAIRS: &str = "@charge_pairs";
-/// As [`CHARGE`], for an int that says how long a list shall be.
-pub(super) const CHARGE_COUNT: &str = "@charge_count";
+/// `(value, field)`: `has(value.field)`.
+pub(super) const HAS: &str = "@has";
 /// `(budget, left, right)`: `left == right`.
 pub(super) const EQUALS: &str = "@equals";
 /// `(budget, left, right)`: `left != right`.
 pub(super) const DIFFERS: &str = "@differs";
 /// `(budget, value, container)`: `value in container`.
 pub(super) const CONTAINED: &str = "@contained";
-/// `(budget, string, old, new[, limit])`: `string.replace(old, new[, limit])`.
-pub(super) const REPLACE: &str = "@replace";
-/// `(budget, list[, separator])`: `list.join([separator])`.
-pub(super) const JOIN: &str = "@join";
-
 /// Bytes of a string that count as one step.
 const BYTES_A_STEP: usize = 16;
 
@@ -40,33 +36,35 @@ pub(super) fn declare(env: &mut Env) -> Result<(), DeclarationError> {
     env.add_overload(CHARGE, "@charge", dynamic(3), charge)?;
     env.add_overload(CHARGE_DEEP, "@charge_deep", dynamic(3), charge_deep)?;
     env.add_overload(CHARGE_PAIRS, "@charge_pairs", dynamic(3), charge_pairs)?;
-    env.add_overload(CHARGE_COUNT, "@charge_count", dynamic(3), charge_count)?;
+    env.add_overload(HAS, "@has", dynamic(2), has)?;
     env.add_overload(EQUALS, "@equals", dynamic(3), equals)?;
     env.add_overload(DIFFERS, "@differs", dynamic(3), differs)?;
     env.add_overload(CONTAINED, "@contained", dynamic(3), contained)?;
-    env.add_overload(REPLACE, "@replace_all", dynamic(4), replace)?;
-    env.add_overload(REPLACE, "@replace_some", dynamic(5), replace)?;
-    env.add_overload(JOIN, "@join_plain", dynamic(2), join)?;
-    env.add_overload(JOIN, "@join_separated", dynamic(3), join)
+    env.add_overload("@replace", "@replace_all", dynamic(4), replace)?;
+    env.add_overload("@replace", "@replace_some", dynamic(5), replace)?;
+    env.add_overload("@join", "@join_plain", dynamic(2), join)?;
+    env.add_overload("@join", "@join_separated", dynamic(3), join)
 }
 
-type Args<'b, 'v> = Vec<CowVal<'b, 'v>>;
-type Outcome<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
+pub(super) type Args<'b, 'v> = Vec<CowVal<'b, 'v>>;
+pub(super) type Outcome<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
 
-fn steps(count: usize) -> u64 {
+pub(super) fn steps(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
-fn bool_value<'b, 'v>(value: bool) -> CowVal<'b, 'v> {
+pub(super) fn bool_value<'b, 'v>(value: bool) -> CowVal<'b, 'v> {
     CowVal::Borrowed(if value { &CelBool::TRUE } else { &CelBool::FALSE })
 }
 
-fn as_budget(value: &dyn Val) -> Result<&Budget, ExecutionError> {
+pub(super) fn as_budget(value: &dyn Val) -> Result<&Budget, ExecutionError> {
     value.downcast_ref().ok_or_else(|| ExecutionError::InternalError("no budget".to_owned()))
 }
 
 /// The arguments by position: an overload is only ever called with as many as it was declared for.
-fn take<'b, 'v, const N: usize>(args: Args<'b, 'v>) -> Result<[CowVal<'b, 'v>; N], ExecutionError> {
+pub(super) fn take<'b, 'v, const N: usize>(
+    args: Args<'b, 'v>,
+) -> Result<[CowVal<'b, 'v>; N], ExecutionError> {
     args.try_into().map_err(|args: Args<'_, '_>| ExecutionError::invalid_argument_count(N, args.len()))
 }
 
@@ -82,12 +80,6 @@ fn charge_deep<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
 fn charge_pairs<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     let budget = args.first().cloned();
     charged(args, |value| Ok(deep_size(value, &budget)?.saturating_mul(size(value))))
-}
-
-fn charge_count<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
-    charged(args, |value| {
-        Ok(value.downcast_ref::<CelInt>().map_or(0, |int| u64::try_from(*int.inner()).unwrap_or(0)))
-    })
 }
 
 fn charged<'b, 'v>(
@@ -112,27 +104,53 @@ fn size(value: &dyn Val) -> u64 {
         Kind::List | Kind::Map => {
             value.as_sizer().map_or(1, |sizer| u64::try_from(*sizer.size().inner()).unwrap_or(u64::MAX))
         }
-        _ => 1,
+        _ => steps(kubernetes::size(value) / BYTES_A_STEP) + 1,
     }
 }
 
-/// As [`size`], with the elements of lists within lists and the bytes of their strings. Counting spends as well, so
-/// that it ends.
+/// As [`size`], with what lists and maps hold and the bytes of their strings. Counting spends as well, so that it
+/// ends.
 fn deep_size(value: &dyn Val, budget: &Option<CowVal<'_, '_>>) -> Result<u64, ExecutionError> {
-    let iterable = if value.get_type().kind() == Kind::List { value.as_iterable() } else { None };
+    let kind = value.get_type().kind();
+    let iterable = if matches!(kind, Kind::List | Kind::Map) { value.as_iterable() } else { None };
     let Some(iterable) = iterable else { return Ok(size(value)) };
     if let Some(budget) = budget {
         as_budget(budget.as_ref())?.spend(size(value))?;
     }
+    let values = if kind == Kind::Map { value.as_indexer() } else { None };
     let (mut total, mut items) = (0_u64, iterable.iter());
     while let Some(item) = items.next() {
         total = total.saturating_add(deep_size(item, budget)?).saturating_add(1);
+        if let Some(values) = values {
+            total = total.saturating_add(deep_size(values.get(item)?.as_ref(), budget)?);
+        }
     }
     Ok(total)
 }
 
+/// What is no map has no fields.
+fn has<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
+    let [value, field] = take(args)?;
+    let held = match value.downcast_ref::<CelOptional<'_>>() {
+        Some(optional) => optional.option(),
+        None => Some(value.as_ref()),
+    };
+    match held.and_then(|held| held.as_indexer()).map(|fields| fields.get(field.as_ref())) {
+        None | Some(Err(ExecutionError::NoSuchKey(_) | ExecutionError::UnexpectedType { .. })) => {
+            Ok(bool_value(false))
+        }
+        Some(Ok(_)) => Ok(bool_value(true)),
+        Some(Err(error)) => Err(error),
+    }
+}
+
 fn equals<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     let [budget, left, right] = take(args)?;
+    // As in Kubernetes, the values of its own libraries compare with their own kind only.
+    let (kind, other) = (left.get_type().kind(), right.get_type().kind());
+    if kind == Kind::Unspecified && left.get_type() != right.get_type() && other != Kind::NullType {
+        return Err(no_overload("==", &[left.as_ref(), right.as_ref()]));
+    }
     Ok(bool_value(equal(left.as_ref(), right.as_ref(), Some(as_budget(budget.as_ref())?))))
 }
 
@@ -225,11 +243,11 @@ fn join<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     Ok(CowVal::owned(CelString::from(joined)))
 }
 
-fn text<'s>(value: &'s CowVal<'_, '_>) -> Option<&'s str> {
+pub(super) fn text<'s>(value: &'s CowVal<'_, '_>) -> Option<&'s str> {
     value.downcast_ref::<CelString<'_>>().map(CelString::inner)
 }
 
-fn no_overload(function: &str, args: &[&dyn Val]) -> ExecutionError {
+pub(super) fn no_overload(function: &str, args: &[&dyn Val]) -> ExecutionError {
     let types = args.iter().map(|value| value.get_type().name().to_owned()).collect();
     ExecutionError::no_such_overload(function, types)
 }

@@ -1,11 +1,14 @@
-//! What an expression may call: the standard functions, optionals, and the strings and lists extensions.
+//! What an expression may call: the standard functions, optionals, cel-go's extensions and Kubernetes' libraries, with
+//! what they take, what they give and what they cost.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use cel::common::ast::Expr;
 use cel::{DeclarationError, Env, IdedExpr, extensions};
 
-use super::functions;
+use super::signatures::Signature;
+use super::{functions, kubernetes};
 
 /// The environment of all expressions, made once.
 pub(super) static ENVIRONMENT: LazyLock<Result<Arc<Env>, DeclarationError>> = LazyLock::new(|| {
@@ -13,6 +16,9 @@ pub(super) static ENVIRONMENT: LazyLock<Result<Arc<Env>, DeclarationError>> = La
     env.add_extension(extensions::strings)?;
     env.add_extension(extensions::lists)?;
     env.add_extension(functions::declare)?;
+    env.add_extension(kubernetes::declare)?;
+    // As in Kubernetes, the last of them holds.
+    env.set_error_on_duplicate_map_keys(false);
     Ok(Arc::new(env))
 });
 
@@ -27,68 +33,203 @@ pub(super) enum Cost {
     Deep(i64),
     /// As `Deep`, times the length of the list.
     Pairs(i64),
-    /// By the number given.
-    Count(i64),
+    /// What it says itself: the call becomes one of `@name`, which is given the budget before its arguments.
+    Counts,
 }
 
-/// A function: its name as called, qualified where it has a namespace, and its cost; `None` when it takes no time to
-/// speak of whatever it is given.
-type Function = (&'static str, Option<Cost>);
+/// A function: its name as called, qualified where it has a namespace; its cost, `None` when it takes no time to speak
+/// of whatever it is given; and the ways to call it, as [`Signature::parse`] reads them. What stands in several
+/// libraries is one function with all their signatures.
+pub(super) struct Function {
+    name: &'static str,
+    cost: Option<Cost>,
+    signatures: &'static [&'static str],
+}
 
-/// In the order of their names.
-const FUNCTIONS: &[Function] = &[
-    ("bool", None),
-    ("bytes", Some(Cost::Size(1))),
-    ("charAt", Some(Cost::Size(1))),
-    ("contains", Some(Cost::Size(1))),
-    ("distinct", Some(Cost::Pairs(1))),
-    ("double", Some(Cost::Size(1))),
-    ("dyn", None),
-    ("endsWith", None),
-    ("flatten", Some(Cost::Deep(1))),
-    ("format", Some(Cost::Deep(4))),
-    ("hasValue", None),
-    ("indexOf", Some(Cost::Size(4))),
-    ("int", Some(Cost::Size(1))),
-    ("join", Some(Cost::Size(1))),
-    ("lastIndexOf", Some(Cost::Size(4))),
-    ("lists.range", Some(Cost::Count(1))),
-    ("lowerAscii", Some(Cost::Size(1))),
-    ("matches", Some(Cost::Size(1))),
-    ("optional.none", None),
-    ("optional.of", None),
-    ("optional.ofNonZeroValue", None),
-    ("or", None),
-    ("orValue", None),
-    ("replace", Some(Cost::Size(1))),
-    ("reverse", Some(Cost::Always(1))),
-    ("size", Some(Cost::Size(1))),
-    ("slice", Some(Cost::Size(1))),
-    ("sort", Some(Cost::Deep(20))),
-    // One string for each character, at worst.
-    ("split", Some(Cost::Always(64))),
-    ("startsWith", None),
-    ("string", Some(Cost::Size(1))),
-    ("strings.quote", Some(Cost::Size(1))),
-    ("substring", Some(Cost::Size(2))),
-    ("trim", Some(Cost::Size(1))),
-    ("type", None),
-    ("uint", Some(Cost::Size(1))),
-    ("upperAscii", Some(Cost::Size(1))),
-    ("value", None),
+impl Function {
+    pub(super) const fn new(
+        name: &'static str,
+        cost: Option<Cost>,
+        signatures: &'static [&'static str],
+    ) -> Self {
+        Self { name, cost, signatures }
+    }
+
+    /// One that counts what it takes itself.
+    pub(super) const fn counting(name: &'static str, signatures: &'static [&'static str]) -> Self {
+        Self::new(name, Some(Cost::Counts), signatures)
+    }
+}
+
+const ORDER: &[&str] = &[
+    "(bool, bool) bool",
+    "(int, int) bool",
+    "(int, double) bool",
+    "(int, uint) bool",
+    "(uint, uint) bool",
+    "(uint, double) bool",
+    "(uint, int) bool",
+    "(double, double) bool",
+    "(double, int) bool",
+    "(double, uint) bool",
+    "(string, string) bool",
+    "(bytes, bytes) bool",
+    "(timestamp, timestamp) bool",
+    "(duration, duration) bool",
 ];
 
-/// What macros expand to.
-const EXPANSIONS: &[Function] = &[("@sortByAssociatedKeys", Some(Cost::Deep(20)))];
+const OPERATORS: &[Function] = &[
+    Function::new("_?_:_", None, &["(bool, A, A) A"]),
+    Function::new("_&&_", None, &["(bool, bool) bool"]),
+    Function::new("_||_", None, &["(bool, bool) bool"]),
+    Function::new("!_", None, &["(bool) bool"]),
+    Function::new("@not_strictly_false", None, &["(bool) bool"]),
+    Function::new("_==_", None, &["(A, A) bool"]),
+    Function::new("_!=_", None, &["(A, A) bool"]),
+    Function::new("_<_", None, ORDER),
+    Function::new("_<=_", None, ORDER),
+    Function::new("_>_", None, ORDER),
+    Function::new("_>=_", None, ORDER),
+    Function::new(
+        "_+_",
+        None,
+        &[
+            "(bytes, bytes) bytes",
+            "(double, double) double",
+            "(duration, duration) duration",
+            "(duration, timestamp) timestamp",
+            "(timestamp, duration) timestamp",
+            "(int, int) int",
+            "(list(A), list(A)) list(A)",
+            "(string, string) string",
+            "(uint, uint) uint",
+        ],
+    ),
+    Function::new(
+        "_-_",
+        None,
+        &[
+            "(double, double) double",
+            "(duration, duration) duration",
+            "(int, int) int",
+            "(timestamp, duration) timestamp",
+            "(timestamp, timestamp) duration",
+            "(uint, uint) uint",
+        ],
+    ),
+    Function::new("_*_", None, &["(double, double) double", "(int, int) int", "(uint, uint) uint"]),
+    Function::new("_/_", None, &["(double, double) double", "(int, int) int", "(uint, uint) uint"]),
+    Function::new("_%_", None, &["(int, int) int", "(uint, uint) uint"]),
+    Function::new("-_", None, &["(double) double", "(int) int"]),
+    Function::new("@in", None, &["(A, list(A)) bool", "(A, map(A, B)) bool"]),
+    Function::new(
+        "_[_]",
+        None,
+        &[
+            "(list(A), int) A",
+            "(map(A, B), A) B",
+            "(optional(list(V)), int) optional(V)",
+            "(optional(map(K, V)), K) optional(V)",
+        ],
+    ),
+    Function::new(
+        "_[?_]",
+        None,
+        &[
+            "(list(V), int) optional(V)",
+            "(optional(list(V)), int) optional(V)",
+            "(map(K, V), K) optional(V)",
+            "(optional(map(K, V)), K) optional(V)",
+        ],
+    ),
+];
+
+/// The standard functions, optionals, and the strings and lists extensions, in the order of their names.
+const FUNCTIONS: &[Function] = &[
+    Function::new("bool", None, &["(bool) bool", "(string) bool"]),
+    Function::new("bytes", Some(Cost::Size(1)), &["(bytes) bytes", "(string) bytes"]),
+    Function::new("charAt", Some(Cost::Size(1)), &["string.(int) string"]),
+    Function::new("contains", Some(Cost::Size(1)), &["string.(string) bool"]),
+    Function::new("distinct", Some(Cost::Pairs(1)), &["list(T).() list(T)"]),
+    Function::new(
+        "double",
+        Some(Cost::Size(1)),
+        &["(double) double", "(int) double", "(string) double", "(uint) double"],
+    ),
+    Function::new("dyn", None, &["(A) dyn"]),
+    Function::new("endsWith", None, &["string.(string) bool"]),
+    Function::new("flatten", Some(Cost::Deep(1)), &["list(list(T)).() list(T)", "list(dyn).(int) list(dyn)"]),
+    Function::new("hasValue", None, &["optional(V).() bool"]),
+    Function::new("int", Some(Cost::Size(1)), &["(int) int", "(double) int", "(string) int", "(uint) int"]),
+    Function::counting("join", &["list(string).() string", "list(string).(string) string"]),
+    Function::new("lowerAscii", Some(Cost::Size(1)), &["string.() string"]),
+    Function::new("optional.none", None, &["() optional(V)"]),
+    Function::new("optional.of", None, &["(V) optional(V)"]),
+    Function::new("optional.ofNonZeroValue", None, &["(V) optional(V)"]),
+    Function::new("or", None, &["optional(V).(optional(V)) optional(V)"]),
+    Function::new("orValue", None, &["optional(V).(V) V"]),
+    Function::counting("replace", &["string.(string, string) string", "string.(string, string, int) string"]),
+    Function::new(
+        "size",
+        Some(Cost::Size(1)),
+        &[
+            "(bytes) int",
+            "bytes.() int",
+            "(list(A)) int",
+            "list(A).() int",
+            "(map(A, B)) int",
+            "map(A, B).() int",
+            "(string) int",
+            "string.() int",
+        ],
+    ),
+    Function::new("slice", Some(Cost::Size(1)), &["list(T).(int, int) list(T)"]),
+    Function::new("sort", Some(Cost::Deep(20)), &["list(@comparable).() list(@comparable)"]),
+    // What sortBy expands to.
+    Function::new("@sortByAssociatedKeys", Some(Cost::Deep(20)), &["list(T).(list(@comparable)) list(T)"]),
+    // One string for each character, at worst.
+    Function::new(
+        "split",
+        Some(Cost::Always(64)),
+        &["string.(string) list(string)", "string.(string, int) list(string)"],
+    ),
+    Function::new("startsWith", None, &["string.(string) bool"]),
+    Function::counting(
+        "string",
+        &[
+            "(string) string",
+            "(bool) string",
+            "(bytes) string",
+            "(double) string",
+            "(int) string",
+            "(uint) string",
+        ],
+    ),
+    Function::new("strings.quote", Some(Cost::Size(1)), &["(string) string"]),
+    Function::new("substring", Some(Cost::Size(2)), &["string.(int) string", "string.(int, int) string"]),
+    Function::new("trim", Some(Cost::Size(1)), &["string.() string"]),
+    Function::new("type", None, &["(A) type"]),
+    Function::new(
+        "uint",
+        Some(Cost::Size(1)),
+        &["(uint) uint", "(double) uint", "(int) uint", "(string) uint"],
+    ),
+    Function::new("upperAscii", Some(Cost::Size(1)), &["string.() string"]),
+    Function::new("value", None, &["optional(V).() V"]),
+];
 
 /// The types that an expression can name, as in `type(x) == string`.
 const TYPES: &[&str] = &[
     "bool",
     "bytes",
     "double",
+    "google.protobuf.Duration",
+    "google.protobuf.Timestamp",
     "int",
     "list",
     "map",
+    "net.CIDR",
+    "net.IP",
     "null_type",
     "optional_type",
     "string",
@@ -96,21 +237,34 @@ const TYPES: &[&str] = &[
     "uint",
 ];
 
-const NAMESPACES: &[&str] = &["lists", "optional", "strings"];
+/// What is known of a function.
+pub(super) struct Known {
+    pub(super) cost: Option<Cost>,
+    pub(super) signatures: Vec<Signature>,
+}
+
+static KNOWN: LazyLock<BTreeMap<&'static str, Known>> = LazyLock::new(|| {
+    let mut known = BTreeMap::new();
+    let all = [OPERATORS, FUNCTIONS].into_iter().chain(kubernetes::FUNCTIONS.iter().copied());
+    for function in all.flatten() {
+        let entry =
+            known.entry(function.name).or_insert_with(|| Known { cost: None, signatures: Vec::new() });
+        if entry.cost.is_none() || function.cost == Some(Cost::Counts) {
+            entry.cost = function.cost;
+        }
+        entry.signatures.extend(function.signatures.iter().flat_map(|text| Signature::parse_all(text)));
+    }
+    known
+});
+
+/// The function of that name; a qualified one goes by its qualified name.
+pub(super) fn function(name: &str) -> Option<&'static Known> {
+    KNOWN.get(name)
+}
 
 /// What a call of the function spends beyond being made.
 pub(super) fn cost(name: &str) -> Option<Cost> {
-    FUNCTIONS.iter().chain(EXPANSIONS).find(|(known, _)| *known == name).and_then(|(_, cost)| *cost)
-}
-
-/// Steps that a call takes whatever it is given. The interpreter compiles a pattern anew each time.
-pub(super) fn fixed_cost(name: &str) -> i64 {
-    if name == "matches" { 600 } else { 0 }
-}
-
-/// Whether there is such a function; a qualified one goes by its qualified name.
-pub(super) fn is_function(name: &str) -> bool {
-    FUNCTIONS.iter().chain(EXPANSIONS).any(|(known, _)| *known == name)
+    function(name).and_then(|known| known.cost)
 }
 
 /// Whether an expression can name such a type.
@@ -118,17 +272,23 @@ pub(super) fn is_type(name: &str) -> bool {
     TYPES.contains(&name)
 }
 
-/// The name of the function that `namespace.function()` calls; `None` for a call on a value.
+/// The name of the function that `namespace.function()` calls; `None` for a call on a value. As in Kubernetes, a
+/// function of that name comes before a variable that is called as its namespace.
 pub(super) fn qualified_name(target: Option<&IdedExpr>, function: &str) -> Option<String> {
     match target.map(|target| &target.expr) {
-        Some(Expr::Ident(namespace)) if NAMESPACES.contains(&namespace.as_str()) => {
-            Some(format!("{namespace}.{function}"))
+        Some(Expr::Ident(namespace)) => {
+            let name = format!("{}.{function}", namespace.trim_start_matches('.'));
+            KNOWN.contains_key(name.as_str()).then_some(name)
         }
         _ => None,
     }
 }
 
 #[cfg(test)]
-pub(super) fn functions() -> impl Iterator<Item = &'static str> {
-    FUNCTIONS.iter().map(|(name, _)| *name)
+pub(super) fn functions() -> impl Iterator<Item = (&'static str, usize, usize)> {
+    let all = [OPERATORS, FUNCTIONS].into_iter().chain(kubernetes::FUNCTIONS.iter().copied()).flatten();
+    all.map(|function| {
+        let read: usize = function.signatures.iter().map(|text| Signature::parse_all(text).len()).sum();
+        (function.name, function.signatures.len(), read)
+    })
 }

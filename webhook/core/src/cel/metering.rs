@@ -6,9 +6,13 @@
 //! their arguments: everything else is evaluated once, and the length of an expression is limited.
 
 use cel::IdedExpr;
-use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators};
+use cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, ListExpr, LiteralValue, SelectExpr, operators,
+};
+use cel::common::types::CelString;
 
 use super::functions;
+use super::kubernetes;
 use super::library::{self, Cost};
 
 /// The expression, with its costs counted and its comparisons those of `equality`.
@@ -35,12 +39,37 @@ fn rewrite(expr: IdedExpr, repeated: bool) -> IdedExpr {
             Expr::Map(map)
         }
         Expr::Select(mut select) => {
+            let is_optional = is_optional_chain(&select.operand);
             replace_with(&mut select.operand, |operand| rewrite(operand, repeated));
-            Expr::Select(select)
+            rewrite_select(id, select, is_optional)
         }
         other @ (Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified) => other,
     };
     IdedExpr { id, expr: rewritten }
+}
+
+/// A presence test becomes a call, for what is no map has no fields; a field of an optional is an optional one.
+fn rewrite_select(id: u64, select: SelectExpr, is_optional: bool) -> Expr {
+    if !select.test && !is_optional {
+        return Expr::Select(select);
+    }
+    let field = IdedExpr { id, expr: Expr::Literal(LiteralValue::String(CelString::from(select.field))) };
+    let args = vec![*select.operand, field];
+    let func_name = if select.test { functions::HAS } else { operators::OPT_SELECT };
+    Expr::Call(CallExpr { func_name: func_name.to_owned(), target: None, args })
+}
+
+/// Whether a `.?` or `[?]` stands in the selections that the expression ends in.
+fn is_optional_chain(expr: &IdedExpr) -> bool {
+    match &expr.expr {
+        Expr::Select(select) => !select.test && is_optional_chain(&select.operand),
+        Expr::Call(call) => match call.func_name.as_str() {
+            operators::OPT_SELECT | operators::OPT_INDEX => true,
+            operators::INDEX => call.args.first().is_some_and(is_optional_chain),
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 fn rewrite_all(exprs: Vec<IdedExpr>, repeated: bool) -> Vec<IdedExpr> {
@@ -56,11 +85,7 @@ fn rewrite_call(id: u64, call: CallExpr, repeated: bool) -> Expr {
     let args = rewrite_all(args, repeated);
     // The name of a namespace is no value.
     if let Some(name) = library::qualified_name(target.as_deref(), &func_name) {
-        let args = match library::cost(&name) {
-            Some(cost) => args.into_iter().map(|arg| charge_argument(arg, cost, repeated)).collect(),
-            None => args,
-        };
-        return Expr::Call(CallExpr { func_name, target, args });
+        return charge_call(id, name, None, args, repeated);
     }
     let target = target.map(|target| Box::new(rewrite(*target, repeated)));
     match (func_name.as_str(), target) {
@@ -84,22 +109,32 @@ fn rewrite_call(id: u64, call: CallExpr, repeated: bool) -> Expr {
             let args = args.into_iter().map(|arg| charge_argument(arg, Cost::Size(1), true)).collect();
             Expr::Call(CallExpr { func_name, target: None, args })
         }
-        ("replace", Some(target)) => counting_call(id, functions::REPLACE, [vec![*target], args].concat()),
-        ("join", Some(target)) => counting_call(id, functions::JOIN, [vec![*target], args].concat()),
-        (name, target) => {
-            let Some(cost) = library::cost(name) else {
-                return Expr::Call(CallExpr { func_name, target, args });
-            };
-            let target = target.map(|target| Box::new(charge_argument(*target, cost, repeated)));
-            let rest = if target.is_some() { Cost::Size(1) } else { cost };
-            let args = args.into_iter().map(|arg| charge_argument(arg, rest, repeated)).collect();
-            Expr::Call(CallExpr { func_name, target, args })
-        }
+        (_, target) => charge_call(id, func_name, target, args, repeated),
     }
 }
 
+fn charge_call(
+    id: u64,
+    name: String,
+    target: Option<Box<IdedExpr>>,
+    args: Vec<IdedExpr>,
+    repeated: bool,
+) -> Expr {
+    let Some(cost) = library::cost(&name) else {
+        return Expr::Call(CallExpr { func_name: name, target, args });
+    };
+    if cost == Cost::Counts {
+        let args = target.into_iter().map(|target| *target).chain(args).collect();
+        return counting_call(id, &format!("@{name}"), args);
+    }
+    let rest = if target.is_some() { Cost::Size(1) } else { cost };
+    let target = target.map(|target| Box::new(charge_argument(*target, cost, repeated)));
+    let args = args.into_iter().map(|arg| charge_argument(arg, rest, repeated)).collect();
+    Expr::Call(CallExpr { func_name: name, target, args })
+}
+
 fn rewrite_comprehension(id: u64, comprehension: ComprehensionExpr, repeated: bool) -> Expr {
-    let mut comprehension = comprehension;
+    let mut comprehension = over_entries(comprehension);
     replace_with(&mut comprehension.accu_init, |init| rewrite(init, repeated));
     replace_with(&mut comprehension.iter_range, |range| rewrite(range, repeated));
     replace_with(&mut comprehension.loop_cond, |condition| rewrite(condition, true));
@@ -112,6 +147,75 @@ fn rewrite_comprehension(id: u64, comprehension: ComprehensionExpr, repeated: bo
         replace_with(&mut comprehension.iter_range, |range| charge(id, functions::CHARGE, weight, range));
     }
     Expr::Comprehension(Box::new(comprehension))
+}
+
+/// The comprehension with one variable, which goes over the entries and from which its two are bound.
+fn over_entries(comprehension: ComprehensionExpr) -> ComprehensionExpr {
+    const ENTRY: &str = "@entry";
+    let mut comprehension = comprehension;
+    let Some(second) = comprehension.iter_var2.take() else { return comprehension };
+    let first = std::mem::replace(&mut comprehension.iter_var, ENTRY.to_owned());
+    replace_with(&mut comprehension.iter_range, |range| {
+        let id = range.id;
+        IdedExpr { id, expr: counting_call(id, kubernetes::ENTRIES, vec![range]) }
+    });
+    // Only what the author wrote sees the variables, so that the interpreter knows the loop's own parts as they are.
+    let bound = |part: IdedExpr| {
+        let part = bind(&second, entry_part(part.id, ENTRY, 1), part);
+        bind(&first, entry_part(part.id, ENTRY, 0), part)
+    };
+    replace_with(&mut comprehension.loop_step, |step| bind_written(step, &bound));
+    comprehension
+}
+
+/// The step of a loop with `bound` around each part of it that its author wrote.
+fn bind_written(step: IdedExpr, bound: &dyn Fn(IdedExpr) -> IdedExpr) -> IdedExpr {
+    let IdedExpr { id, expr } = step;
+    let Expr::Call(mut call) = expr else { return IdedExpr { id, expr } };
+    let change: fn(usize, IdedExpr, &dyn Fn(IdedExpr) -> IdedExpr) -> IdedExpr = match call.func_name.as_str()
+    {
+        // `filter ? step : @result`
+        operators::CONDITIONAL => |at, arg, bound| match at {
+            0 => bound(arg),
+            _ => bind_written(arg, bound),
+        },
+        // `@result + [transform]`, or a count
+        operators::ADD => |_, arg, bound| match arg.expr {
+            Expr::List(mut list) => {
+                list.elements = list.elements.into_iter().map(bound).collect();
+                IdedExpr { id: arg.id, expr: Expr::List(list) }
+            }
+            expr => IdedExpr { id: arg.id, expr },
+        },
+        // `@result && predicate`, `insert(@result, key, transform)`
+        _ => |at, arg, bound| if at == 0 { arg } else { bound(arg) },
+    };
+    call.args = call.args.into_iter().enumerate().map(|(at, arg)| change(at, arg, bound)).collect();
+    IdedExpr { id, expr: Expr::Call(call) }
+}
+
+fn entry_part(id: u64, entry: &str, at: i64) -> IdedExpr {
+    let entry = IdedExpr { id, expr: Expr::Ident(entry.to_owned()) };
+    let at = IdedExpr { id, expr: Expr::Literal(LiteralValue::Int(at.into())) };
+    let call = CallExpr { func_name: operators::INDEX.to_owned(), target: None, args: vec![entry, at] };
+    IdedExpr { id, expr: Expr::Call(call) }
+}
+
+/// `name` bound to `value` in `result`: a loop over nothing, as optMap expands to.
+fn bind(name: &str, value: IdedExpr, result: IdedExpr) -> IdedExpr {
+    let id = result.id;
+    let of = |expr: Expr| IdedExpr { id, expr };
+    let comprehension = ComprehensionExpr {
+        iter_range: of(Expr::List(ListExpr::new(Vec::new()))),
+        iter_var: "#unused".to_owned(),
+        iter_var2: None,
+        accu_var: name.to_owned(),
+        accu_init: value,
+        loop_cond: of(Expr::Literal(LiteralValue::Boolean(false.into()))),
+        loop_step: of(Expr::Ident(name.to_owned())),
+        result,
+    };
+    of(Expr::Comprehension(Box::new(comprehension)))
 }
 
 /// `value in container` that takes the interpreter's own comparison and no time to speak of: scalars on one side.
@@ -135,7 +239,7 @@ fn is_literal(expr: &IdedExpr) -> bool {
 
 fn charge_argument(arg: IdedExpr, cost: Cost, repeated: bool) -> IdedExpr {
     // Literals are as long as the expression allows.
-    if is_literal(&arg) && !matches!(cost, Cost::Count(_)) {
+    if is_literal(&arg) {
         return arg;
     }
     let id = arg.id;
@@ -145,7 +249,7 @@ fn charge_argument(arg: IdedExpr, cost: Cost, repeated: bool) -> IdedExpr {
         Cost::Always(weight) => charge(id, functions::CHARGE, weight, arg),
         Cost::Deep(weight) => charge(id, functions::CHARGE_DEEP, weight, arg),
         Cost::Pairs(weight) => charge(id, functions::CHARGE_PAIRS, weight, arg),
-        Cost::Count(weight) => charge(id, functions::CHARGE_COUNT, weight, arg),
+        Cost::Counts => arg,
     }
 }
 
@@ -164,7 +268,7 @@ fn nodes(expr: &IdedExpr) -> i64 {
     let below: i64 = match &expr.expr {
         Expr::Call(call) => {
             let parts = call.target.as_deref().into_iter().chain(&call.args);
-            parts.map(nodes).sum::<i64>() + library::fixed_cost(&call.func_name)
+            parts.map(nodes).sum::<i64>()
         }
         Expr::Comprehension(inner) => {
             nodes(&inner.accu_init) + nodes(&inner.iter_range) + nodes(&inner.result)

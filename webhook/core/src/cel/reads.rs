@@ -92,13 +92,14 @@ fn keys(rest: &[&str]) -> Keys {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Expression;
+    use super::super::{Expression, Names};
     use super::*;
 
     #[test]
     fn what_is_read_is_seen_and_what_is_not_seen_counts_as_read() {
         let check = |source: &str, want: Reads| {
-            let expression = Expression::compile_value(source).unwrap_or_else(|e| panic!("{source}: {e}"));
+            let expression = Expression::compile_value(source, &Names::default())
+                .unwrap_or_else(|e| panic!("{source}: {e}"));
             assert_eq!(expression.reads(), &want, "{source}");
         };
         let none = Reads::default;

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use cel::common::value::CowVal;
+use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use serde_json::Value;
 
 use super::budget::Budget;
 use super::functions;
 use super::json_value::JsonValue;
+use super::variables::Variables;
 
 /// A variable of an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,7 +70,7 @@ pub struct Scope<'a> {
     request: JsonValue<'a>,
     namespace_object: JsonValue<'a>,
     item: Option<JsonValue<'a>>,
-    variables: Option<JsonValue<'a>>,
+    variables: Option<&'a (dyn Val + 'a)>,
 }
 
 impl<'a> Scope<'a> {
@@ -117,10 +118,10 @@ impl<'a> Scope<'a> {
         Self { item: Some(item.into()), ..self }
     }
 
-    /// Sets `variables`, an object.
+    /// Sets `variables`.
     #[must_use]
-    pub fn variables(self, variables: &'a Value) -> Self {
-        Self { variables: Some(variables.into()), ..self }
+    pub fn variables(self, variables: &'a Variables<'_>) -> Self {
+        Self { variables: Some(variables), ..self }
     }
 
     pub(super) fn budget(&self) -> &'a Budget {
@@ -136,7 +137,7 @@ impl VariableResolver for Scope<'_> {
             "request" => &self.request,
             "namespaceObject" => &self.namespace_object,
             "item" => self.item.as_ref()?,
-            "variables" => self.variables.as_ref()?,
+            "variables" => return self.variables.map(CowVal::Borrowed),
             functions::BUDGET => return Some(CowVal::Borrowed(self.budget)),
             _ => return None,
         };

@@ -6,7 +6,7 @@ use sallyport_policy::{Diagnostics, FieldPath, check_label_key, check_label_valu
 use serde_json::Value;
 
 use super::Facts;
-use crate::cel::{EvaluationError, Expression, Variable};
+use crate::cel::{EvaluationError, Expression};
 use crate::object::{Keys, Pod, PodBearing, Reads, has_labels};
 
 /// Labels that the object must have, and a CEL expression that must be true of it.
@@ -75,14 +75,5 @@ impl Conditions {
 
 /// Compiles a condition; what is wrong with it is found at `path`.
 pub(crate) fn expression(source: &str, path: &FieldPath, found: &mut Diagnostics) -> Option<Expression> {
-    let expression =
-        Expression::compile(source).map_err(|error| found.error(path.clone(), error.to_string())).ok()?;
-    let foreign =
-        [Variable::Item, Variable::Variables].into_iter().find(|v| expression.variables().contains(v));
-    if let Some(variable) = foreign {
-        let message =
-            format!("there is no {variable} here; there are object, oldObject, request and namespaceObject");
-        found.error(path.clone(), message);
-    }
-    Some(expression)
+    Expression::compile(source).map_err(|error| found.error(path.clone(), error.to_string())).ok()
 }

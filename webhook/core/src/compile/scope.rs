@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use sallyport_policy::{Diagnostics, FieldPath, Glob, Selector};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::KindPattern;
 use super::conditions::expression;
@@ -203,18 +203,38 @@ impl<'r> Facts<'r> {
     }
 }
 
-/// The variable `request`: the AdmissionRequest without its objects, which have variables of their own.
+/// The variable `request`: the AdmissionRequest without its objects, which have variables of their own. As in
+/// Kubernetes, what is empty is not there.
 fn request_value(request: &Request) -> Value {
-    json!({
-        "kind": request.kind,
-        "resource": request.resource,
-        "subResource": request.sub_resource,
-        "name": request.name,
-        "namespace": request.namespace,
-        "operation": request.operation,
-        "userInfo": request.user_info,
-        "dryRun": request.dry_run.unwrap_or(false),
-    })
+    let text = |text: &str| if text.is_empty() { Value::Null } else { Value::from(text) };
+    let user = &request.user_info;
+    let user_info = present([
+        ("username", text(&user.username)),
+        ("uid", text(&user.uid)),
+        ("groups", if user.groups.is_empty() { Value::Null } else { json!(user.groups) }),
+        ("extra", if user.extra.is_empty() { Value::Null } else { json!(user.extra) }),
+    ]);
+    let mut value = present([
+        ("kind", json!(request.kind)),
+        ("resource", json!(request.resource)),
+        ("subResource", text(&request.sub_resource)),
+        ("requestKind", json!(request.request_kind.as_ref().unwrap_or(&request.kind))),
+        ("requestResource", json!(request.request_resource.as_ref().unwrap_or(&request.resource))),
+        ("requestSubResource", text(&request.request_sub_resource)),
+        ("name", text(&request.name)),
+        ("namespace", text(&request.namespace)),
+        ("operation", json!(request.operation)),
+        ("userInfo", Value::Object(user_info)),
+        ("dryRun", json!(request.dry_run.unwrap_or(false))),
+    ]);
+    // Options are there even where they are null.
+    value.insert("options".to_owned(), request.options.clone());
+    Value::Object(value)
+}
+
+fn present<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
+    let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
+    fields.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// The variable `namespaceObject`; null for objects without a namespace.

@@ -35,6 +35,10 @@ pub(super) fn pod_to_be(
         object: pod,
         old_object: serde_json::Value::Null,
         dry_run: request.dry_run,
+        request_kind: None,
+        request_resource: None,
+        request_sub_resource: String::new(),
+        options: serde_json::Value::Null,
     };
     let everything = Context { failure_policy: None, ..*context };
     if let Some(mutated) = mutate(set, &creation, &everything).mutated {

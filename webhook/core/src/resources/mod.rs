@@ -22,9 +22,9 @@ pub use security_context::{
     SeccompProfile, SecurityContexts, Sysctl, WindowsOptions,
 };
 pub use validate::{
-    CelRule, DigestRequirement, ForEach, Forbidden, ImageRule, ImageTags, MetadataRule, PodSecurityLevel,
-    PodSecurityRule, ProbeKind, ProbeRule, RequiredResources, ResourceRule, ServiceAccountRule, SpreadRule,
-    TrafficRequirement, ValidateEntry,
+    CelRule, CelVariable, DigestRequirement, ForEach, Forbidden, ImageRule, ImageTags, MetadataRule,
+    PodSecurityLevel, PodSecurityRule, ProbeKind, ProbeRule, RequiredResources, ResourceRule,
+    ServiceAccountRule, SpreadRule, TrafficRequirement, ValidateEntry,
 };
 pub use workload_policy::{
     Condition, ControllerHandling, ExceptionRules, FailurePolicy, Scope, WorkloadPolicySpec,

@@ -236,17 +236,34 @@ pub struct CelRule {
     /// Judge each of these as `item`; by default the object as a whole.
     #[serde(default)]
     pub for_each: Option<ForEach>,
-    /// The expression, over `object`, `oldObject`, `request`, `namespaceObject` and `item`.
+    /// Values that the expressions share as `variables.NAME`, each computed once, when it is first named. One may use
+    /// those before it.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub variables: Vec<CelVariable>,
+    /// The expression, over `object`, `oldObject`, `request`, `namespaceObject`, `variables` and `item`.
     #[schemars(length(min = 1, max = 4096))]
     pub expression: String,
     /// What the client is told when it is false.
     #[serde(default)]
     #[schemars(length(min = 1, max = 1024))]
     pub message: Option<String>,
-    /// A CEL expression that gives the message.
+    /// A CEL expression that gives the message; `message` stands where it gives none.
     #[serde(default)]
     #[schemars(length(min = 1, max = 4096))]
     pub message_expression: Option<String>,
+}
+
+/// A value that a rule's expressions share.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CelVariable {
+    /// The name, a CEL identifier, unique in the rule.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[_a-zA-Z][_a-zA-Z0-9]*$"))]
+    pub name: String,
+    /// The expression that gives the value.
+    #[schemars(length(min = 1, max = 4096))]
+    pub expression: String,
 }
 
 /// What a CEL rule judges one by one.

@@ -3,15 +3,18 @@
 use std::fmt;
 
 use sallyport_policy::{Diagnostics, FieldPath};
+use serde_json::Value;
 
 use super::{About, Report, Rule, Subject};
-use crate::cel::{Expression, Scope};
+use crate::cel::{CompileError, Expression, Names, Scope, Variables};
 use crate::object::Reads;
-use crate::resources::{CelRule, ForEach};
+use crate::resources::{CelRule, CelVariable, ForEach};
 
 /// The rule, compiled.
 #[derive(Debug)]
 pub(crate) struct CelCheck {
+    /// By name, in the order of their declaration.
+    variables: Vec<(String, Expression)>,
     expression: Option<Expression>,
     message: Option<String>,
     message_expression: Option<Expression>,
@@ -20,19 +23,85 @@ pub(crate) struct CelCheck {
 
 impl CelCheck {
     pub(crate) fn compile(rule: &CelRule, path: &FieldPath, found: &mut Diagnostics) -> Self {
-        let expression = Expression::compile(&rule.expression)
-            .map_err(|error| found.error(path.field("expression"), error.to_string()))
-            .ok();
-        let message_expression = rule.message_expression.as_ref().and_then(|message| {
-            Expression::compile_message(message)
-                .map_err(|error| found.error(path.field("messageExpression"), error.to_string()))
-                .ok()
-        });
-        if rule.message.is_some() && rule.message_expression.is_some() {
-            found.error(path.field("messageExpression"), "give message or messageExpression, not both");
+        let mut names = Names::default();
+        if rule.for_each.is_some() {
+            names = names.with_item();
         }
-        Self { expression, message: rule.message.clone(), message_expression, for_each: rule.for_each }
+        let mut variables: Vec<(String, Expression)> = Vec::new();
+        for (at, variable) in rule.variables.iter().enumerate() {
+            let at = path.field("variables").index(at);
+            check_name(variable, &variables, &at, found);
+            let compiled = Expression::compile_value(&variable.expression, &names);
+            if let Some(expression) = kept(compiled, &at.field("expression"), found) {
+                names = names.with_variable(&variable.name, &expression);
+                variables.push((variable.name.clone(), expression));
+            }
+        }
+        let expression =
+            kept(Expression::compile_with(&rule.expression, &names), &path.field("expression"), found);
+        let message_expression = rule.message_expression.as_ref().and_then(|message| {
+            let compiled = Expression::compile_message(message, &names);
+            kept(compiled, &path.field("messageExpression"), found)
+        });
+        Self {
+            variables,
+            expression,
+            message: rule.message.clone(),
+            message_expression,
+            for_each: rule.for_each,
+        }
     }
+}
+
+/// Words that CEL keeps for itself.
+const RESERVED: [&str; 22] = [
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "false",
+    "for",
+    "function",
+    "if",
+    "import",
+    "in",
+    "let",
+    "loop",
+    "namespace",
+    "null",
+    "package",
+    "return",
+    "true",
+    "try",
+    "typeof",
+    "var",
+    "void",
+];
+
+fn check_name(
+    variable: &CelVariable,
+    before: &[(String, Expression)],
+    path: &FieldPath,
+    found: &mut Diagnostics,
+) {
+    let name = variable.name.as_str();
+    let is_identifier = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !is_identifier || RESERVED.contains(&name) {
+        found.error(path.field("name"), format!("{name:?} is no identifier of CEL, such as teamLabel"));
+    }
+    if before.iter().any(|(known, _)| known == name) {
+        found.error(path.field("name"), format!("{name:?} is the name of two variables"));
+    }
+}
+
+fn kept(
+    compiled: Result<Expression, CompileError>,
+    path: &FieldPath,
+    found: &mut Diagnostics,
+) -> Option<Expression> {
+    compiled.map_err(|error| found.error(path.clone(), error.to_string())).ok()
 }
 
 impl Rule for CelCheck {
@@ -46,18 +115,17 @@ impl Rule for CelCheck {
 
     fn reads(&self) -> Reads {
         let mut reads = Reads::default();
-        self.expression.iter().for_each(|expression| reads.extend(expression.reads()));
+        let variables = self.variables.iter().map(|(_, expression)| expression);
+        variables.chain(&self.expression).for_each(|expression| reads.extend(expression.reads()));
         reads
     }
 
     fn judge(&self, subject: &Subject<'_>, report: &mut Report) {
-        let scope = subject.facts.scope(subject.object);
         match self.for_each {
-            None => self.judge_one(&scope, &"", report),
+            None => self.judge_one(subject, None, &"", report),
             Some(ForEach::Containers) => {
                 for container in subject.containers() {
-                    let scope = scope.clone().item(container.value);
-                    self.judge_one(&scope, &container.path, report);
+                    self.judge_one(subject, Some(container.value), &container.path, report);
                 }
             }
         }
@@ -65,11 +133,19 @@ impl Rule for CelCheck {
 }
 
 impl CelCheck {
-    fn judge_one(&self, scope: &Scope<'_>, path: &dyn fmt::Display, report: &mut Report) {
+    fn judge_one(
+        &self,
+        subject: &Subject<'_>,
+        item: Option<&Value>,
+        path: &dyn fmt::Display,
+        report: &mut Report,
+    ) {
         let Some(expression) = &self.expression else { return };
-        match expression.evaluate_bool(scope) {
+        let variables = Variables::new(&self.variables, scope(subject, item));
+        let scope = scope(subject, item).variables(&variables);
+        match expression.evaluate_bool(&scope) {
             Ok(true) => {}
-            Ok(false) => report.violation(path, self.message(expression, scope)),
+            Ok(false) => report.violation(path, self.message(expression, &scope)),
             Err(error) => report.fail(format!("the expression can't be evaluated: {error}")),
         }
     }
@@ -83,5 +159,13 @@ impl CelCheck {
         computed
             .or_else(|| self.message.clone())
             .unwrap_or_else(|| format!("found otherwise; wanted: {}", expression.source()))
+    }
+}
+
+fn scope<'s>(subject: &'s Subject<'_>, item: Option<&'s Value>) -> Scope<'s> {
+    let scope = subject.facts.scope(subject.object);
+    match item {
+        Some(item) => scope.item(item),
+        None => scope,
     }
 }

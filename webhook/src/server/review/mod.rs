@@ -7,6 +7,8 @@
 mod fault;
 mod members;
 
+use std::collections::BTreeMap;
+
 use sallyport_admission::{GroupVersionKind, GroupVersionResource, Operation, Request, UserInfo};
 use serde::de::{DeserializeSeed as _, MapAccess};
 use serde_json::Value;
@@ -93,6 +95,10 @@ struct RequestMembers {
     object: Value,
     old_object: Value,
     dry_run: Option<bool>,
+    request_kind: Option<TypeName>,
+    request_resource: Option<TypeName>,
+    request_sub_resource: String,
+    options: Value,
 }
 
 impl Members for RequestMembers {
@@ -108,6 +114,10 @@ impl Members for RequestMembers {
         "object",
         "oldObject",
         "dryRun",
+        "requestKind",
+        "requestResource",
+        "requestSubResource",
+        "options",
     ];
 
     fn read<'de, A: MapAccess<'de>>(&mut self, member: Member, next: Next<'_, A>) -> Result<(), A::Error> {
@@ -122,6 +132,14 @@ impl Members for RequestMembers {
             "userInfo" => self.user_info = next.object("request.userInfo", User::default())?,
             "object" => self.object = next.untyped()?,
             "oldObject" => self.old_object = next.untyped()?,
+            "requestKind" => {
+                self.request_kind = Some(next.object("request.requestKind", TypeName::default())?);
+            }
+            "requestResource" => {
+                self.request_resource = Some(next.object("request.requestResource", TypeName::default())?);
+            }
+            "requestSubResource" => self.request_sub_resource = next.optional_text()?,
+            "options" => self.options = next.untyped()?,
             _ => self.dry_run = next.flag()?,
         }
         Ok(())
@@ -150,8 +168,32 @@ impl RequestMembers {
         let part = |parent, name, value: Option<String>| {
             value.ok_or(Fault::Missing(Member { parent, name }, "a string"))
         };
+        let extra = Member { parent: "request.userInfo", name: "extra" };
+        let extra = match self.user_info.extra {
+            Value::Null => BTreeMap::new(),
+            given => serde_json::from_value(given)
+                .map_err(|_| Fault::WrongValue(extra, "an object of lists of strings"))?,
+        };
+        let request_kind = self.request_kind.map(|kind| {
+            Ok(GroupVersionKind {
+                group: kind.group,
+                version: part("request.requestKind", "version", kind.version)?,
+                kind: part("request.requestKind", "kind", kind.kind)?,
+            })
+        });
+        let request_resource = self.request_resource.map(|resource| {
+            Ok(GroupVersionResource {
+                group: resource.group,
+                version: part("request.requestResource", "version", resource.version)?,
+                resource: part("request.requestResource", "resource", resource.resource)?,
+            })
+        });
         Ok(Request {
             uid,
+            request_kind: request_kind.transpose()?,
+            request_resource: request_resource.transpose()?,
+            request_sub_resource: self.request_sub_resource,
+            options: self.options,
             kind: GroupVersionKind {
                 group: kind.group,
                 version: part("request.kind", "version", kind.version)?,
@@ -166,7 +208,12 @@ impl RequestMembers {
             name: self.name,
             namespace: self.namespace,
             operation,
-            user_info: UserInfo { username: self.user_info.username, groups: self.user_info.groups },
+            user_info: UserInfo {
+                username: self.user_info.username,
+                uid: self.user_info.uid,
+                groups: self.user_info.groups,
+                extra,
+            },
             object: self.object,
             old_object: self.old_object,
             dry_run: self.dry_run,
@@ -200,15 +247,19 @@ impl Members for TypeName {
 #[derive(Default)]
 struct User {
     username: String,
+    uid: String,
     groups: Vec<String>,
+    extra: Value,
 }
 
 impl Members for User {
-    const NAMES: &'static [&'static str] = &["username", "groups"];
+    const NAMES: &'static [&'static str] = &["username", "uid", "groups", "extra"];
 
     fn read<'de, A: MapAccess<'de>>(&mut self, member: Member, next: Next<'_, A>) -> Result<(), A::Error> {
         match member.name {
             "username" => self.username = next.optional_text()?,
+            "uid" => self.uid = next.optional_text()?,
+            "extra" => self.extra = next.untyped()?,
             _ => self.groups = next.texts()?,
         }
         Ok(())
