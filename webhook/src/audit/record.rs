@@ -306,10 +306,18 @@ mod tests {
             name: text.to_owned(),
             namespace: text.to_owned(),
             operation: Operation::Create,
-            user_info: UserInfo { username: text.to_owned(), groups: vec![text.to_owned(); 100] },
+            user_info: UserInfo {
+                username: text.to_owned(),
+                groups: vec![text.to_owned(); 100],
+                ..UserInfo::default()
+            },
             object: json!({"metadata": {"generateName": text}, "data": {"pan": "value-of-the-object"}}),
             old_object: json!({"data": "value-of-the-object"}),
             dry_run: Some(true),
+            request_kind: None,
+            request_resource: None,
+            request_sub_resource: String::new(),
+            options: Value::Null,
         }
     }
 

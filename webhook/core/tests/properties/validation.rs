@@ -28,7 +28,7 @@ fn rules() -> Vec<Value> {
         json!({"serviceAccount": {"named": true}}),
         json!({"spread": "Required"}),
         json!({"requireTraffic": {"jwt": true}}),
-        json!({"cel": {"forEach": "containers", "expression": "item.?securityContext.readOnlyRootFilesystem.orValue(false)"}}),
+        json!({"cel": {"forEach": "containers", "expression": "item.?securityContext.readOnlyRootFilesystem.orValue(false) == true"}}),
         json!({"cel": {"expression": "object.metadata.?labels.x.orValue('') != 'one'", "message": "x is one"}}),
         // Can't be evaluated for pods without labels.
         json!({"cel": {"expression": "object.metadata.labels.app == 'api'"}}),

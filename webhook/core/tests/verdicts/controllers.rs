@@ -69,7 +69,7 @@ fn the_pod_is_judged_as_our_own_mutation_leaves_it() {
             "match": {"kinds": ["Pod"]},
             "mutate": [{"name": "root", "securityContext": {"container": {"readOnlyRootFilesystem": true}}}],
             "validate": [{"name": "root", "cel": {"forEach": "containers",
-                "expression": "item.?securityContext.readOnlyRootFilesystem.orValue(false)"}}],
+                "expression": "item.?securityContext.readOnlyRootFilesystem.orValue(false) == true"}}],
         },
     });
     let set = set(&[policy]);
