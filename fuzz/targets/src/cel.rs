@@ -1,6 +1,6 @@
 //! CEL expressions: what compiles evaluates the same every time, in the steps that it says, within its budget.
 
-use sallyport_admission::cel::{Budget, EvaluationError, Expression, Scope};
+use sallyport_admission::cel::{Budget, EvaluationError, Expression, Names, Scope};
 use serde_json::Value;
 
 use crate::input;
@@ -11,7 +11,8 @@ const STEPS: u64 = 20_000;
 pub(crate) fn run(bytes: &[u8]) -> bool {
     let Some(input) = input::json(bytes) else { return false };
     let Some(source) = input["expression"].as_str() else { return false };
-    let expression = match Expression::compile_value(source) {
+    let names = Names::default().with_item();
+    let expression = match Expression::compile_value(source, &names) {
         Ok(expression) => expression,
         Err(error) => {
             assert!(!error.message.is_empty());
@@ -19,7 +20,8 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
             let line = line.unwrap_or_else(|| panic!("{error} is behind {source:?}"));
             assert!(error.column >= 1 && error.column <= line.chars().count() + 1, "{error} in {source:?}");
             // What is no value is no condition.
-            assert!(Expression::compile(source).is_err() && Expression::compile_message(source).is_err());
+            assert!(Expression::compile_with(source, &names).is_err());
+            assert!(Expression::compile_message(source, &names).is_err());
             return false;
         }
     };
@@ -47,7 +49,7 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
             assert_eq!(refused, Err(EvaluationError::BudgetExhausted { limit: less }), "{source:?}");
         }
     }
-    if let Ok(condition) = Expression::compile(source) {
+    if let Ok(condition) = Expression::compile_with(source, &names) {
         let budget = Budget::new(STEPS);
         let holds = condition.evaluate_bool(&scope(&budget, &input));
         if let Ok(Value::Bool(value)) = result {

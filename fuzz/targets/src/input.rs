@@ -109,9 +109,14 @@ pub(crate) fn request(input: &Value) -> Request {
         name: text(&object["metadata"]["name"]).to_owned(),
         namespace: text(&object["metadata"]["namespace"]).to_owned(),
         operation,
+        request_kind: None,
+        request_resource: None,
+        request_sub_resource: String::new(),
+        options: Value::Null,
         user_info: UserInfo {
             username: text(&input["user"]).to_owned(),
             groups: list(&input["groups"]).iter().map(|group| text(group).to_owned()).collect(),
+            ..UserInfo::default()
         },
         // What the API server sends is an object or null.
         object: if object.is_object() { object } else { Value::Null },

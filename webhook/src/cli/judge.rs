@@ -171,6 +171,10 @@ fn request(gvk: &GroupVersionKind, document: &Document, object: Value, terms: &T
         object,
         old_object,
         dry_run: Some(true),
+        request_kind: None,
+        request_resource: None,
+        request_sub_resource: String::new(),
+        options: Value::Null,
     }
 }
 

@@ -173,7 +173,7 @@ fn trial(
         }
     }
     terms.operation = case.operation;
-    terms.user = UserInfo { username: case.user.clone(), groups: case.groups.clone() };
+    terms.user = UserInfo { username: case.user.clone(), groups: case.groups.clone(), ..UserInfo::default() };
     terms.namespace_labels.clone_from(&case.namespace_labels);
     terms.old = Some(case.old_object.clone()).filter(|old| !old.is_null());
     terms.resource = case.resource.as_ref().map(|resource| {

@@ -46,6 +46,7 @@ impl Owner {
         UserInfo {
             username: format!("system:serviceaccount:kube-system:{controller}"),
             groups: groups.map(str::to_owned).to_vec(),
+            ..UserInfo::default()
         }
     }
 }
