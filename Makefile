@@ -7,7 +7,7 @@ FUZZ_SECONDS := 600
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt bench fuzz tools crds unit integration
+.PHONY: help demo test lint fmt bench bench-engine fuzz tools crds unit integration
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,13 @@ fmt: ## format the code
 	$(CARGO) fmt --all
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml
 
-bench: ## measure the engine
+bench: ## measure the webhook against its peers; builds pod-security-admission's and Kyverno (about 20 min once)
+	@e2e/tools/install etcd kube-apiserver psa-webhook kyverno
+	$(CARGO) build --locked --release -p sallyport
+	$(CARGO) build --locked --release -p sallyport-bench
+	$(TARGET)/release/sallyport-bench $(BENCH)
+
+bench-engine: ## measure the engine alone
 	$(CARGO) bench --locked -p sallyport-admission
 
 fuzz: ## run every fuzz target under libFuzzer, each for FUZZ_SECONDS (600)

@@ -11,7 +11,7 @@ use std::thread;
 use anyhow::{Context, Result};
 
 /// A running program: killed on drop, and by the kernel when this process ends in any other way.
-pub(crate) struct Process {
+pub struct Process {
     name: &'static str,
     child: Child,
     log: PathBuf,
@@ -19,7 +19,10 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts `program` in `dir`, its output in `dir/NAME.log`.
-    pub(crate) fn start(name: &'static str, program: &Path, args: &[String], dir: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(name: &'static str, program: &Path, args: &[String], dir: &Path) -> Result<Self> {
         let log = dir.join(format!("{name}.log"));
         let output = File::create(&log)?;
         let child = start(name, program, args, dir, output.try_clone()?.into(), output.into())?;
@@ -40,7 +43,8 @@ impl Process {
     }
 
     /// Its process id.
-    pub(crate) fn id(&self) -> u32 {
+    #[must_use]
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
@@ -56,12 +60,16 @@ impl Process {
     }
 
     /// How it ended, or nothing while it runs.
-    pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }
 
     /// The last lines of its output, under its name.
-    pub(crate) fn log_tail(&self) -> String {
+    #[must_use]
+    pub fn log_tail(&self) -> String {
         let text = fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().collect();

@@ -45,3 +45,15 @@ pub fn corpus(name: &str) -> Result<PathBuf> {
     }
     Ok(dir)
 }
+
+/// The folder of a program's custom resource definitions: `kyverno`.
+///
+/// # Errors
+/// When it is not there; the message says what to run.
+pub fn definitions(name: &str) -> Result<PathBuf> {
+    let dir = cache()?.join("crds").join(name);
+    if !dir.is_dir() {
+        bail!("{} is missing: run `e2e/tools/install {name}`", dir.display());
+    }
+    Ok(dir)
+}

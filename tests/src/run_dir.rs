@@ -12,7 +12,7 @@ use crate::programs;
 ///
 /// A process that is killed, or that holds it in a static, leaves it behind with the logs in it; the next run
 /// removes it. Each folder is claimed by a lock on a file in it, which ends with the process that holds it.
-pub(crate) struct RunDir {
+pub struct RunDir {
     dir: TempDir,
     _claim: File,
 }
@@ -20,7 +20,11 @@ pub(crate) struct RunDir {
 const CLAIM: &str = "claim";
 
 impl RunDir {
-    pub(crate) fn create() -> Result<Self> {
+    /// Makes one, and removes those that nobody holds any more.
+    ///
+    /// # Errors
+    /// When the cache cannot be written to.
+    pub fn create() -> Result<Self> {
         let root = programs::cache()?.join("run");
         Self::create_in(&root).with_context(|| format!("cannot make a folder in {}", root.display()))
     }
@@ -37,7 +41,9 @@ impl RunDir {
         Ok(Self { dir, _claim: claim })
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         self.dir.path()
     }
 }
