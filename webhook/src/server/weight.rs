@@ -19,9 +19,30 @@ const COPIES: usize = 5;
 /// 8 KiB a container beside what the object is. The largest pods that people write have some dozens.
 pub(crate) const CONTAINERS_MAX: usize = 1000;
 
+/// Up to this weight nobody asks for more than that it is not exceeded.
+const LIGHT: usize = 4 << 20;
+
 /// The bytes that a decision about this body takes, at most. What is no JSON is weighed up to where reading it ends,
 /// or higher.
 pub(crate) fn weigh(body: &[u8]) -> usize {
+    // Brackets and commas within text counted too, which takes a tenth of the time of telling them apart.
+    let objects = count(body, b'{');
+    let light = weight(objects, 1 + objects + count(body, b'[') + count(body, b','), body.len());
+    if light <= LIGHT { light } else { weigh_exactly(body) }
+}
+
+/// How often a byte stands in the body.
+fn count(body: &[u8], wanted: u8) -> usize {
+    // Added up in bytes, as many at a time as the processor compares.
+    let some = |chunk: &[u8]| chunk.iter().fold(0_u8, |count, byte| count + u8::from(*byte == wanted));
+    body.chunks(usize::from(u8::MAX)).map(|chunk| usize::from(some(chunk))).sum()
+}
+
+fn weight(objects: usize, values: usize, bytes: usize) -> usize {
+    objects * OBJECT_BYTES + values * VALUE_BYTES + bytes * COPIES
+}
+
+fn weigh_exactly(body: &[u8]) -> usize {
     let (mut objects, mut values) = (0_usize, 1_usize);
     let (mut quoted, mut escaped) = (false, false);
     for byte in body {
@@ -38,7 +59,7 @@ pub(crate) fn weigh(body: &[u8]) -> usize {
             _ => {}
         }
     }
-    objects * OBJECT_BYTES + values * VALUE_BYTES + body.len() * COPIES
+    weight(objects, values, body.len())
 }
 
 /// Whether the object, or the template in it, has more than [`CONTAINERS_MAX`] containers of all kinds.
@@ -54,6 +75,16 @@ pub(crate) fn has_too_many_containers(request: &Request) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_light_weighs_at_least_what_it_does_exactly() {
+        for text in ["", "[]", r#"{"a": "{,[", "b": [1, {}, ""{"]}"#, &"{,".repeat(700)] {
+            assert!(weigh(text.as_bytes()) >= weigh_exactly(text.as_bytes()), "{text}");
+        }
+        let plain = br#"{"a": [1, 2, {"b": "c"}]}"#;
+        assert_eq!(weigh(plain), weigh_exactly(plain));
+        assert_eq!(count(&[b'{'; 1000], b'{'), 1000);
+    }
 
     #[test]
     fn a_body_weighs_what_its_values_take_and_text_weighs_its_bytes() {
