@@ -1,6 +1,7 @@
 //! The gate that the server asks: decisions over the policies in force.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use sallyport_admission::{Context, Decision, Finding, Mode, Request, Source, mutate, validate};
@@ -14,25 +15,37 @@ use crate::source::{SourceText, parse};
 #[derive(Debug)]
 pub struct PolicyGate {
     store: Arc<Store>,
+    /// Whether policies were ever in force that look at who set which field. It stays, so that a call that began before
+    /// they came sees that they did.
+    managed_fields_were_read: AtomicBool,
 }
 
 impl PolicyGate {
     /// A gate over the store's policies.
     #[must_use]
     pub fn new(store: Arc<Store>) -> Self {
-        Self { store }
+        Self { store, managed_fields_were_read: AtomicBool::new(false) }
+    }
+
+    /// The policies in force.
+    fn current(&self) -> Arc<Loaded> {
+        let loaded = self.store.current();
+        if loaded.set.reads_managed_fields() {
+            self.managed_fields_were_read.store(true, Ordering::SeqCst);
+        }
+        loaded
     }
 }
 
 impl Gate for PolicyGate {
     fn mutate(&self, request: &Request, share: Share) -> Judgement {
-        let loaded = self.store.current();
+        let loaded = self.current();
         let decision = mutate(&loaded.set, request, &context(&loaded, request, share));
         Judgement { decision, policies: Some(Arc::clone(&loaded.digest)) }
     }
 
     fn validate(&self, request: &Request, share: Share) -> Judgement {
-        let loaded = self.store.current();
+        let loaded = self.current();
         let decision = validate(&loaded.set, request, &context(&loaded, request, share));
         Judgement { decision, policies: Some(Arc::clone(&loaded.digest)) }
     }
@@ -63,6 +76,10 @@ impl Gate for PolicyGate {
         }
         decision.allowed = decision.violations.is_empty();
         decision.into()
+    }
+
+    fn reads_managed_fields(&self) -> bool {
+        self.managed_fields_were_read.load(Ordering::SeqCst) || self.current().set.reads_managed_fields()
     }
 
     fn ready(&self) -> Result<(), String> {

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
-use sallyport_admission::{Decision, Operation};
+use sallyport_admission::{Decision, Operation, Request};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{Instrument as _, Span, field};
@@ -305,15 +305,30 @@ async fn decide(
 /// Decodes, asks the gate, encodes.
 fn judge(gate: &dyn Gate, endpoint: Endpoint, body: &[u8]) -> Result<Decided, Failure> {
     let judged = catch_unwind(AssertUnwindSafe(|| {
-        let request = review::decode(body)?;
-        describe(&request);
-        if has_too_many_containers(&request) {
-            return Err(Failure::TooManyContainers);
-        }
-        let Judgement { decision, policies } = match endpoint {
-            Endpoint::Mutate(share) => gate.mutate(&request, share),
-            Endpoint::Validate(share) => gate.validate(&request, share),
-            Endpoint::ValidatePolicies => gate.check_resource(&request),
+        let decide = |request: &Request| {
+            if has_too_many_containers(request) {
+                return Err(Failure::TooManyContainers);
+            }
+            Ok(match endpoint {
+                Endpoint::Mutate(share) => gate.mutate(request, share),
+                Endpoint::Validate(share) => gate.validate(request, share),
+                Endpoint::ValidatePolicies => gate.check_resource(request),
+            })
+        };
+        let in_whole = || endpoint == Endpoint::ValidatePolicies || gate.reads_managed_fields();
+        let mut whole = in_whole();
+        let (request, Judgement { decision, policies }) = loop {
+            let request =
+                if whole { review::decode(body)? } else { review::decode_without_managed_fields(body)? };
+            let mut described = Described { request: &request, quiet: false };
+            let judgement = decide(&request)?;
+            described.quiet = judgement.decision.allowed && !allowed_is_told();
+            drop(described);
+            // Policies may have come into force meanwhile that look at what was not read.
+            if whole || !in_whole() {
+                break (request, judgement);
+            }
+            whole = true;
         };
         let patches = endpoint.patches();
         let bytes = response::encode(&request.uid, &decision, patches).map_err(|_| Failure::Panicked)?;
@@ -332,8 +347,28 @@ fn in_log(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whether anybody is told of requests that are allowed.
+fn allowed_is_told() -> bool {
+    tracing::enabled!(tracing::Level::DEBUG) || traces::on()
+}
+
+/// A request that is described to the log when this is dropped, by a panic too, unless it is `quiet`: to write what is
+/// asked about costs more than to decide about it, and of most requests nothing is told.
+struct Described<'r> {
+    request: &'r Request,
+    quiet: bool,
+}
+
+impl Drop for Described<'_> {
+    fn drop(&mut self) {
+        if !self.quiet {
+            describe(self.request);
+        }
+    }
+}
+
 /// Tells the log what is asked about: never the object itself.
-fn describe(request: &sallyport_admission::Request) {
+fn describe(request: &Request) {
     let span = Span::current();
     if span.is_disabled() {
         return;
@@ -342,21 +377,18 @@ fn describe(request: &sallyport_admission::Request) {
     let slash = if kind.group.is_empty() { "" } else { "/" };
     let part = |text| cut(Cow::Borrowed(text), 4 * FIELD_BYTES);
     let kind = format!("{}{slash}{} {}", part(&kind.group), part(&kind.version), part(&kind.kind));
-    // As text, which the log quotes: what is shown bare could pass for further fields.
-    for (name, text) in [
-        ("uid", request.uid.as_str()),
-        ("kind", kind.as_str()),
-        ("namespace", request.namespace.as_str()),
-        ("name", request.name.as_str()),
-    ] {
-        // Its digits are no card's, though they may pass for one's.
-        if name == "uid" && is_uuid(text) {
-            span.record(name, text);
-        } else {
-            span.record(name, &*in_log(text));
-        }
-    }
-    span.record("operation", field::display(request.operation));
+    // Its digits are no card's, though they may pass for one's.
+    let uid = if is_uuid(&request.uid) { Cow::Borrowed(request.uid.as_str()) } else { in_log(&request.uid) };
+    // As text, which the log quotes: what is shown bare could pass for further fields. All at once: for each record, the
+    // log writes all that it has of the span anew.
+    tracing::record_all!(
+        span,
+        uid = &*uid,
+        kind = &*in_log(&kind),
+        namespace = &*in_log(&request.namespace),
+        name = &*in_log(&request.name),
+        operation = field::display(request.operation)
+    );
 }
 
 fn check(headers: &HeaderMap) -> Result<(), Failure> {
@@ -471,7 +503,6 @@ mod tests {
     use std::io::Write;
     use std::sync::Mutex;
 
-    use sallyport_admission::Request;
     use serde_json::{Value, json};
     use tracing_subscriber::fmt::MakeWriter;
 
@@ -578,6 +609,49 @@ mod tests {
         let line: Value = serde_json::from_str(&json).unwrap();
         assert_eq!(line["span"]["namespace"], "shop");
         assert_eq!(line["span"]["kind"], "shop/shop shop");
+    }
+
+    struct Allowing;
+
+    impl Gate for Allowing {
+        fn mutate(&self, _: &Request, _: Share) -> Judgement {
+            Decision { allowed: true, ..Decision::default() }.into()
+        }
+
+        fn validate(&self, request: &Request, share: Share) -> Judgement {
+            self.mutate(request, share)
+        }
+
+        fn check_resource(&self, request: &Request) -> Judgement {
+            self.mutate(request, None)
+        }
+
+        fn ready(&self) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_allowed_request_is_described_where_the_log_tells_of_it_and_any_other_always() {
+        let body = json!({"apiVersion": review::API_VERSION, "kind": review::KIND, "request": {
+            "uid": "u-1", "operation": "CREATE", "kind": {"version": "v1", "kind": "Pod"},
+            "resource": {"version": "v1", "resource": "pods"}, "object": {},
+        }});
+        let body = serde_json::to_vec(&body).unwrap();
+        let described = |gate: &dyn Gate, level| {
+            let log = Log::default();
+            let lines =
+                tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).with_max_level(level);
+            tracing::subscriber::with_default(lines.finish(), || {
+                let span = span(Endpoint::Mutate(None));
+                assert!(span.in_scope(|| judge(gate, Endpoint::Mutate(None), &body)).is_ok());
+                span.in_scope(|| tracing::info!("told"));
+            });
+            log.take().contains("uid=\"u-1\"")
+        };
+        assert!(!described(&Allowing, tracing::Level::INFO));
+        assert!(described(&Allowing, tracing::Level::DEBUG));
+        assert!(described(&Refusing, tracing::Level::INFO));
     }
 
     #[test]

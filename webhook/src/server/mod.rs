@@ -75,6 +75,12 @@ pub trait Gate: Send + Sync + 'static {
     /// Decides about one of Sallyport's own resources: `POST /validate-policies`. A patch is not returned.
     fn check_resource(&self, request: &Request) -> Judgement;
 
+    /// Whether decisions may depend on `metadata.managedFields` of objects. Where none does, objects are shown without,
+    /// to all but [`Gate::check_resource`]. Once a decision that does was made, this must be true.
+    fn reads_managed_fields(&self) -> bool {
+        true
+    }
+
     /// Whether decisions can be made yet.
     ///
     /// # Errors

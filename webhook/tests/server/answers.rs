@@ -1,9 +1,11 @@
 //! What is answered to a well-formed review.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use reqwest::Version;
-use sallyport_admission::{Change, Decision, Finding, Mode, Operation, Source};
+use sallyport::server::{Gate, Judgement, Share};
+use sallyport_admission::{Change, Decision, Finding, Mode, Operation, Request, Source};
 use serde_json::{Value, json};
 
 use crate::gate::{Fake, allowed};
@@ -115,6 +117,66 @@ async fn two_hundred_requests_at_once_each_get_their_own_answer() {
         }
     }
     server.stop().await;
+}
+
+/// Says of each object whether its managedFields were shown.
+struct Looking {
+    reads: AtomicBool,
+    /// Whether it begins to read them while it decides, as when policies come into force that do.
+    begins: bool,
+}
+
+impl Gate for Looking {
+    fn mutate(&self, request: &Request, _: Share) -> Judgement {
+        self.reads.fetch_or(self.begins, Ordering::SeqCst);
+        let shown =
+            [&request.object, &request.old_object].map(|o| o["metadata"].get("managedFields").is_some());
+        let warning = Finding {
+            source: source("shown"),
+            mode: Mode::Warn,
+            path: String::new(),
+            message: format!("{shown:?}"),
+        };
+        Decision { warnings: vec![warning], ..allowed() }.into()
+    }
+
+    fn validate(&self, request: &Request, share: Share) -> Judgement {
+        self.mutate(request, share)
+    }
+
+    fn check_resource(&self, request: &Request) -> Judgement {
+        self.mutate(request, None)
+    }
+
+    fn reads_managed_fields(&self) -> bool {
+        self.reads.load(Ordering::SeqCst)
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn managed_fields_are_shown_where_a_decision_may_depend_on_them() {
+    let managed = json!([{"manager": "kubectl", "fieldsV1": {"f:metadata": {"f:labels": {}}}}]);
+    let mut review = review("u");
+    review["request"]["object"]["metadata"]["managedFields"] = managed;
+    review["request"]["oldObject"] = review["request"]["object"].clone();
+    for (reads, begins, path, shown) in [
+        (false, false, "/mutate", false),
+        (false, false, "/validate", false),
+        (true, false, "/mutate", true),
+        (true, false, "/validate", true),
+        (false, true, "/validate", true),
+        (false, false, "/validate-policies", true),
+    ] {
+        let server = Running::start(Arc::new(Looking { reads: AtomicBool::new(reads), begins })).await;
+        let response = server.post(&server.http2(), path, review.to_string().into_bytes()).await.response();
+        let want = format!("team/shown: {:?}", [shown, shown]);
+        assert_eq!(response["warnings"], json!([want]), "{path}, {reads}, {begins}");
+        server.stop().await;
+    }
 }
 
 /// Polls all at once, in one task.

@@ -81,6 +81,9 @@ fn read(path: &[&str], reads: &mut Reads) {
         [_, "metadata", "annotations", rest @ ..] => {
             reads.extend(&Reads { annotations: keys(rest), ..Reads::default() });
         }
+        [_, "metadata", "managedFields", ..] => {
+            reads.extend(&Reads { other_metadata: true, managed_fields: true, ..Reads::default() });
+        }
         [_, "metadata", ..] => reads.other_metadata = true,
         _ => {}
     }
@@ -113,6 +116,9 @@ mod tests {
         check("object.metadata.labels[object.spec.key] == ''", Reads { labels: Keys::All, ..none() });
         check("object.metadata.annotations.all(k, k != '')", Reads { annotations: Keys::All, ..none() });
         check("object.metadata.name", Reads { other_metadata: true, ..none() });
+        let managed = Reads { other_metadata: true, managed_fields: true, ..none() };
+        check("object.metadata.managedFields.size() > 0", managed.clone());
+        check("oldObject.metadata['managedFields'] == []", managed);
         check("object.metadata == oldObject.metadata", Reads::all());
         check("[object].all(o, o.metadata.labels.app == '')", Reads::all());
         check("object[request.operation] == 1", Reads::all());

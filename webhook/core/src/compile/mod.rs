@@ -112,6 +112,18 @@ impl Policy {
         (policy, found)
     }
 
+    /// Whether a decision may depend on `metadata.managedFields`, as far as can be told.
+    pub(crate) fn reads_managed_fields(&self) -> bool {
+        let mutations = self.mutations.iter();
+        self.reads.managed_fields
+            || self.rules.iter().any(|rule| rule.reads.managed_fields)
+            || mutations.map(|entry| (&entry.conditions, &entry.transformation)).any(
+                |(conditions, transformation)| {
+                    conditions.reads().managed_fields || transformation.reads_managed_fields()
+                },
+            )
+    }
+
     /// The policy's name.
     #[must_use]
     pub fn name(&self) -> &str {

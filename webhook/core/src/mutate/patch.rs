@@ -158,6 +158,20 @@ impl Transformation for JsonPatch {
         true
     }
 
+    fn reads_managed_fields(&self) -> bool {
+        let reads = |pointer: &str| {
+            ["", "/metadata"].contains(&pointer) || pointer.starts_with("/metadata/managedFields")
+        };
+        self.0.iter().any(|operation| {
+            let from = match operation {
+                PatchOperation::Copy(copy) => Some(copy.from.as_str()),
+                PatchOperation::Move(moved) => Some(moved.from.as_str()),
+                _ => None,
+            };
+            reads(operation.path().as_str()) || from.is_some_and(reads)
+        })
+    }
+
     fn heeds(&self) -> Heeds {
         Heeds { containers: false, strategy: false }
     }

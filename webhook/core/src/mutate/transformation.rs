@@ -27,6 +27,11 @@ pub(crate) trait Transformation: Send + Sync + std::fmt::Debug {
         false
     }
 
+    /// Whether it looks at who set which field.
+    fn reads_managed_fields(&self) -> bool {
+        false
+    }
+
     /// Which of an entry's terms make a difference to it; most are about the pod as a whole.
     fn heeds(&self) -> Heeds {
         Heeds { containers: false, strategy: true }

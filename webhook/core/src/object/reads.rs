@@ -13,6 +13,8 @@ pub(crate) struct Reads {
     pub(crate) annotations: Keys,
     /// Whether it depends on more of the metadata: finalizers, owners.
     pub(crate) other_metadata: bool,
+    /// Whether it depends on who set which field. No update counts as a change for it, but it must be there.
+    pub(crate) managed_fields: bool,
 }
 
 /// Keys of labels or annotations.
@@ -77,7 +79,7 @@ impl Keys {
 impl Reads {
     /// Everything.
     pub(crate) fn all() -> Self {
-        Self { labels: Keys::All, annotations: Keys::All, other_metadata: true }
+        Self { labels: Keys::All, annotations: Keys::All, other_metadata: true, managed_fields: true }
     }
 
     /// Reads what `more` reads, too.
@@ -85,6 +87,7 @@ impl Reads {
         self.labels.extend(&more.labels);
         self.annotations.extend(&more.annotations);
         self.other_metadata |= more.other_metadata;
+        self.managed_fields |= more.managed_fields;
     }
 
     /// Whether two objects are the same as far as this is read.

@@ -22,6 +22,7 @@ pub struct PolicySet {
     traffic: Vec<TrafficSelector>,
     mesh_images: Vec<String>,
     judges: bool,
+    reads_managed_fields: bool,
 }
 
 /// Namespaces that no policy reaches unless the set is told otherwise, so that the control plane can always restart.
@@ -34,6 +35,7 @@ impl PolicySet {
         policies.sort_by(|a, b| a.priority.cmp(&b.priority).then_with(|| a.name.cmp(&b.name)));
         let index = Index::of(&policies);
         let judges = policies.iter().any(|policy| !policy.rules.is_empty());
+        let reads_managed_fields = policies.iter().any(Policy::reads_managed_fields);
         Self {
             policies,
             index,
@@ -42,6 +44,7 @@ impl PolicySet {
             traffic: Vec::new(),
             mesh_images: MESH_IMAGES.map(str::to_owned).to_vec(),
             judges,
+            reads_managed_fields,
         }
     }
 
@@ -103,6 +106,13 @@ impl PolicySet {
     /// Whether any policy validates.
     pub(crate) fn judges(&self) -> bool {
         self.judges
+    }
+
+    /// Whether any decision may depend on an object's `metadata.managedFields`: the record of who set which field, as
+    /// large as the rest of an object. Where none does, decisions are the same without it.
+    #[must_use]
+    pub fn reads_managed_fields(&self) -> bool {
+        self.reads_managed_fields
     }
 
     /// The policies in the order in which they apply.

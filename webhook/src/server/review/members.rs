@@ -76,9 +76,10 @@ impl<'de, A: MapAccess<'de>> Next<'_, A> {
         self.map.next_value_seed(Object { faults: self.faults, member, read })
     }
 
-    /// A Kubernetes object as it is, or null.
-    pub(super) fn untyped(self) -> Result<Value, A::Error> {
-        let value = self.map.next_value_seed(Untyped { faults: self.faults, member: self.member })?;
+    /// A Kubernetes object as it is, but for the field at the path `left_out`, or null.
+    pub(super) fn untyped(self, left_out: &'static [&'static str]) -> Result<Value, A::Error> {
+        let seed = Untyped { faults: self.faults, member: self.member, left_out };
+        let value = self.map.next_value_seed(seed)?;
         let found = match value {
             Value::Object(_) | Value::Null => return Ok(value),
             Value::Bool(_) => "true or false",
@@ -96,6 +97,15 @@ impl<'de, A: MapAccess<'de>> Next<'_, A> {
 struct Untyped<'f> {
     faults: &'f Faults,
     member: Member,
+    /// The path of a field that is not kept; it must be JSON, and is not looked at otherwise. Empty: all is kept.
+    left_out: &'static [&'static str],
+}
+
+impl Untyped<'_> {
+    /// What stands below, at a name or in a list.
+    fn below(self, left_out: &'static [&'static str]) -> Self {
+        Self { left_out, ..self }
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for Untyped<'_> {
@@ -143,7 +153,7 @@ impl<'de> Visitor<'de> for Untyped<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = list.next_element_seed(self)? {
+        while let Some(item) = list.next_element_seed(self.below(&[]))? {
             items.push(item);
         }
         Ok(Value::Array(items))
@@ -151,9 +161,21 @@ impl<'de> Visitor<'de> for Untyped<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
+        let mut left_out = false;
         while let Some(name) = map.next_key::<String>()? {
+            let below: &[&str] = match self.left_out {
+                [last] if *last == name => {
+                    if std::mem::replace(&mut left_out, true) {
+                        return Err(self.faults.fail(Fault::Duplicate(self.member)));
+                    }
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+                [first, below @ ..] if *first == name => below,
+                _ => &[],
+            };
             match object.entry(name) {
-                Entry::Vacant(place) => drop(place.insert(map.next_value_seed(self)?)),
+                Entry::Vacant(place) => drop(place.insert(map.next_value_seed(self.below(below))?)),
                 Entry::Occupied(_) => return Err(self.faults.fail(Fault::Duplicate(self.member))),
             }
         }

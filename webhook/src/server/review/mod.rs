@@ -24,11 +24,26 @@ pub const KIND: &str = "AdmissionReview";
 /// A uid is a UUID of 36 bytes. It is repeated in the response and in the log, so it is bounded.
 const UID_BYTES_MAX: usize = 128;
 
+/// The record of who set which field: often as large as the rest of the object.
+const MANAGED_FIELDS: &[&str] = &["metadata", "managedFields"];
+
 /// Reads the request of an AdmissionReview.
 ///
 /// # Errors
 /// [`Malformed`], saying what was found, what is expected, and where.
 pub fn decode(body: &[u8]) -> Result<Request, Malformed> {
+    decode_without(body, &[])
+}
+
+/// The same, without `metadata.managedFields` of the objects.
+///
+/// # Errors
+/// As for [`decode`].
+pub fn decode_without_managed_fields(body: &[u8]) -> Result<Request, Malformed> {
+    decode_without(body, MANAGED_FIELDS)
+}
+
+fn decode_without(body: &[u8], left_out: &'static [&'static str]) -> Result<Request, Malformed> {
     if body.trim_ascii().is_empty() {
         return Err(Malformed { fault: Fault::Empty, place: None });
     }
@@ -38,7 +53,8 @@ pub fn decode(body: &[u8]) -> Result<Request, Malformed> {
     })?;
     let faults = Faults::default();
     let mut json = serde_json::Deserializer::from_str(text);
-    let review = Object { faults: &faults, member: Member::ROOT, read: Review::default() }
+    let read = Review { left_out, ..Review::default() };
+    let review = Object { faults: &faults, member: Member::ROOT, read }
         .deserialize(&mut json)
         .map_err(|e| faults.explain(&e, body))?;
     json.end().map_err(|e| Malformed { fault: Fault::Trailing, place: Some(Place::of_error(body, &e)) })?;
@@ -47,6 +63,7 @@ pub fn decode(body: &[u8]) -> Result<Request, Malformed> {
 
 #[derive(Default)]
 struct Review {
+    left_out: &'static [&'static str],
     api_version: Option<String>,
     kind: Option<String>,
     request: Option<RequestMembers>,
@@ -59,7 +76,10 @@ impl Members for Review {
         match member.name {
             "apiVersion" => self.api_version = Some(next.text()?),
             "kind" => self.kind = Some(next.text()?),
-            _ => self.request = Some(next.object("request", RequestMembers::default())?),
+            _ => {
+                let read = RequestMembers { left_out: self.left_out, ..RequestMembers::default() };
+                self.request = Some(next.object("request", read)?);
+            }
         }
         Ok(())
     }
@@ -84,6 +104,8 @@ impl Review {
 
 #[derive(Default)]
 struct RequestMembers {
+    /// The field of the objects that is not read.
+    left_out: &'static [&'static str],
     uid: Option<String>,
     kind: Option<TypeName>,
     resource: Option<TypeName>,
@@ -130,8 +152,8 @@ impl Members for RequestMembers {
             "namespace" => self.namespace = next.optional_text()?,
             "operation" => self.operation = Some(next.text()?),
             "userInfo" => self.user_info = next.object("request.userInfo", User::default())?,
-            "object" => self.object = next.untyped()?,
-            "oldObject" => self.old_object = next.untyped()?,
+            "object" => self.object = next.untyped(self.left_out)?,
+            "oldObject" => self.old_object = next.untyped(self.left_out)?,
             "requestKind" => {
                 self.request_kind = Some(next.object("request.requestKind", TypeName::default())?);
             }
@@ -139,7 +161,7 @@ impl Members for RequestMembers {
                 self.request_resource = Some(next.object("request.requestResource", TypeName::default())?);
             }
             "requestSubResource" => self.request_sub_resource = next.optional_text()?,
-            "options" => self.options = next.untyped()?,
+            "options" => self.options = next.untyped(&[])?,
             _ => self.dry_run = next.flag()?,
         }
         Ok(())
