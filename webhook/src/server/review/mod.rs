@@ -281,7 +281,7 @@ impl Members for User {
         match member.name {
             "username" => self.username = next.optional_text()?,
             "uid" => self.uid = next.optional_text()?,
-            "extra" => self.extra = next.untyped()?,
+            "extra" => self.extra = next.untyped(&[])?,
             _ => self.groups = next.texts()?,
         }
         Ok(())
