@@ -60,8 +60,11 @@ async fn every_expression_of_the_table_has_its_verdict_in_kubernetes() -> Result
     Ok(())
 }
 
-/// The expressions that compile, each with what becomes of it, and those that don't.
-fn cases(table: &Value) -> Result<(Vec<(String, String)>, Vec<String>)> {
+/// Expressions that compile, each with what becomes of it, and those that don't.
+type Cases = (Vec<(String, String)>, Vec<String>);
+
+/// The expressions of the table.
+fn cases(table: &Value) -> Result<Cases> {
     let (mut compiled, mut refused) = (Vec::new(), Vec::new());
     let mut add = |source: &Value, verdict: &str| -> Result<()> {
         let source = source.as_str().context("an expression is a string")?.to_owned();
