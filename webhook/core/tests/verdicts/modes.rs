@@ -78,8 +78,9 @@ fn what_can_t_be_evaluated_refuses_where_the_policy_fails_closed_and_enforces() 
     }
     // So does a condition of the entry, and one of the policy.
     let mut when = policy("p", json!({}));
-    when["spec"]["validate"][0]["when"] = json!("object.spec.nothing");
+    when["spec"]["validate"][0]["when"] = json!("object.spec.nothing == true");
     assert!(!judge(&set(&[when]), &request).allowed);
-    let scope = json!({"kinds": ["Pod"], "conditions": [{"name": "c", "expression": "object.spec.nothing"}]});
+    let scope =
+        json!({"kinds": ["Pod"], "conditions": [{"name": "c", "expression": "object.spec.nothing == true"}]});
     assert!(!judge(&set(&[policy("p", json!({"match": scope}))]), &request).allowed);
 }
