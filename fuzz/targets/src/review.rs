@@ -59,7 +59,7 @@ fn without_nulls(request: &Value) -> Value {
         fields.iter().filter(|(_, value)| !value.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect()
     };
     let mut request = request.as_object().map(kept).unwrap_or_default();
-    for part in ["kind", "resource", "userInfo"] {
+    for part in ["kind", "resource", "requestKind", "requestResource", "userInfo"] {
         if let Some(Value::Object(fields)) = request.get_mut(part) {
             *fields = kept(fields);
         }
@@ -79,7 +79,15 @@ fn encoded(request: &Request) -> Value {
         "userInfo": request.user_info,
         "object": request.object,
         "oldObject": request.old_object,
+        "requestSubResource": request.request_sub_resource,
+        "options": request.options,
     });
+    if let Some(kind) = &request.request_kind {
+        members["requestKind"] = json!(kind);
+    }
+    if let Some(resource) = &request.request_resource {
+        members["requestResource"] = json!(resource);
+    }
     if let Some(dry_run) = request.dry_run {
         members["dryRun"] = dry_run.into();
     }
