@@ -9,6 +9,7 @@
 )]
 
 mod check;
+pub mod host;
 mod resources;
 
 pub use check::check;
