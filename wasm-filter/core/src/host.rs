@@ -3,6 +3,9 @@
 //! These are arguments, so the core stays pure: in Envoy the adapter answers from host calls, in tests a model does,
 //! which can also fail and interleave as Envoy never would on demand.
 
+#[cfg(test)]
+pub(crate) mod model;
+
 use std::num::NonZeroU32;
 
 use thiserror::Error;

@@ -10,7 +10,10 @@
 
 mod check;
 pub mod host;
+pub mod keys;
+pub mod program;
 mod resources;
+pub mod token;
 
 pub use check::check;
 pub use resources::*;

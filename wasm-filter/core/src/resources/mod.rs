@@ -36,6 +36,6 @@ pub use target::{TargetKind, TargetRef};
 pub use traffic_policy::{Attach, FailureMode, TrafficMode, TrafficPolicySpec};
 
 /// Whether a field has the value that it has when it is left out, and so needs not be written.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

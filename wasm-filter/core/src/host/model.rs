@@ -1,0 +1,55 @@
+//! A proxy for tests: shared data that loses as many races as it is told to.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use super::{Expect, HostError, Shared, SharedData, WriteError};
+
+#[derive(Default)]
+pub(crate) struct Model {
+    values: RefCell<BTreeMap<Vec<u8>, Shared>>,
+    lost_races: Cell<usize>,
+    is_broken: Cell<bool>,
+}
+
+impl Model {
+    /// The next so many writes come too late.
+    pub(crate) fn lose_races(&self, times: usize) {
+        self.lost_races.set(times);
+    }
+
+    /// From now on every call fails.
+    pub(crate) fn break_down(&self) {
+        self.is_broken.set(true);
+    }
+
+    fn check(&self, call: &'static str) -> Result<(), HostError> {
+        if self.is_broken.get() { Err(HostError { call, status: 10 }) } else { Ok(()) }
+    }
+}
+
+impl SharedData for Model {
+    fn read(&self, key: &[u8]) -> Result<Option<Shared>, HostError> {
+        self.check("read shared data")?;
+        Ok(self.values.borrow().get(key).cloned())
+    }
+
+    fn write(&self, key: &[u8], value: &[u8], expect: Expect) -> Result<(), WriteError> {
+        self.check("write shared data")?;
+        if let Some(left) = self.lost_races.get().checked_sub(1) {
+            self.lost_races.set(left);
+            return Err(WriteError::Changed);
+        }
+        let mut values = self.values.borrow_mut();
+        let version = match (values.get(key), expect) {
+            (None, Expect::Absent) => NonZeroU32::MIN,
+            (Some(shared), Expect::Version(version)) if shared.version == version => {
+                version.checked_add(1).unwrap()
+            }
+            _ => return Err(WriteError::Changed),
+        };
+        values.insert(key.to_vec(), Shared { value: value.to_vec(), version });
+        Ok(())
+    }
+}

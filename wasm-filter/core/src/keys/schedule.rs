@@ -1,0 +1,372 @@
+//! When keys are fetched: one schedule for all workers of a proxy, in memory that they share.
+//!
+//! Whoever finds a fetch due takes it on by compare-and-swap, for so long as a fetch may take; the others go on with the
+//! keys that they have. Whatever becomes of that worker, another finds the fetch due again when its time is over.
+
+use sallyport_policy::Duration;
+
+use crate::host::{Expect, HostError, Monotonic, Shared, SharedData, WriteError};
+
+/// How long one fetch may take.
+pub const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// A fetch belongs to whoever took it on for a little longer, so that no second starts beside it.
+const TAKEN_FOR: u64 = nanos(FETCH_TIMEOUT) + 1_000_000_000;
+/// After a failure the next fetch waits so long, and twice as long after each further one.
+const FIRST_DELAY: u64 = 1_000_000_000;
+/// But never longer than this.
+const LONGEST_DELAY: u64 = 300 * 1_000_000_000;
+/// After a fetch that an unknown `kid` asked for in vain, the next such fetch waits so long, and twice as long after
+/// each further one.
+const FIRST_UNKNOWN_DELAY: u64 = 10 * 1_000_000_000;
+/// Writers who lose the race so often leave it to the next tick.
+const TRIES: usize = 8;
+
+pub(super) const fn nanos(duration: Duration) -> u64 {
+    duration.as_millis().saturating_mul(1_000_000)
+}
+
+/// The state of a provider's fetches, as the workers share it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Schedule {
+    /// When the next fetch is due.
+    pub next: Monotonic,
+    /// Until when a fetch is under way.
+    pub taken_until: Monotonic,
+    /// When the last fetch ended, well or badly. Zero: never.
+    pub ended: Monotonic,
+    /// How many fetches have failed since the last that did not.
+    pub failures: u32,
+    /// How many fetches an unknown `kid` asked for in vain since the keys last changed.
+    pub in_vain: u32,
+    /// Whether the next fetch, or the one under way, was asked for by an unknown `kid`.
+    pub for_unknown: bool,
+    /// How often the keys were replaced. Zero: there are none yet.
+    pub generation: u32,
+}
+
+/// How many bytes a schedule takes.
+const SIZE: usize = 3 * 8 + 3 * 4 + 1;
+
+impl Schedule {
+    fn encode(self) -> [u8; SIZE] {
+        let mut bytes = [0; SIZE];
+        let fields =
+            [&self.next.0.to_le_bytes(), &self.taken_until.0.to_le_bytes(), &self.ended.0.to_le_bytes()];
+        let counts = [self.failures, self.in_vain, self.generation].map(u32::to_le_bytes);
+        let all = fields.into_iter().flatten().chain(counts.iter().flatten()).copied();
+        for (byte, value) in bytes.iter_mut().zip(all.chain([u8::from(self.for_unknown)])) {
+            *byte = value;
+        }
+        bytes
+    }
+
+    /// What is not a schedule counts as none: a fetch is due at once.
+    fn decode(bytes: &[u8]) -> Self {
+        fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+            let (head, rest) = bytes.split_first_chunk()?;
+            *bytes = rest;
+            Some(*head)
+        }
+        fn all(mut bytes: &[u8]) -> Option<Schedule> {
+            let bytes = &mut bytes;
+            let [next, taken_until, ended] =
+                [take(bytes)?, take(bytes)?, take(bytes)?].map(|time| Monotonic(u64::from_le_bytes(time)));
+            let [failures, in_vain, generation] =
+                [take(bytes)?, take(bytes)?, take(bytes)?].map(u32::from_le_bytes);
+            let [for_unknown] = take(bytes)?;
+            Some(Schedule {
+                next,
+                taken_until,
+                ended,
+                failures,
+                in_vain,
+                for_unknown: for_unknown != 0,
+                generation,
+            })
+        }
+        all(bytes).unwrap_or_default()
+    }
+
+    /// Whether somebody should fetch now.
+    #[must_use]
+    pub fn is_due(&self, now: Monotonic) -> bool {
+        self.next <= now && self.taken_until <= now
+    }
+
+    fn take_on(&mut self, now: Monotonic) {
+        self.taken_until = Monotonic(now.0.saturating_add(TAKEN_FOR));
+    }
+
+    /// Makes a fetch due for a `kid` that the keys lack, unless one is under way or the last one is too recent.
+    /// Whether a request may hope for it.
+    fn ask(&mut self, now: Monotonic) -> bool {
+        if self.taken_until > now || self.next <= now {
+            return true;
+        }
+        let delay = doubled(FIRST_UNKNOWN_DELAY, self.in_vain);
+        if self.failures > 0 || now.0 < self.ended.0.saturating_add(delay) {
+            return false;
+        }
+        self.next = now;
+        self.for_unknown = true;
+        true
+    }
+
+    /// A fetch brought keys, which are good for `lifetime`.
+    fn succeed(&mut self, now: Monotonic, lifetime: Duration, changed: bool, jitter: u32) {
+        self.in_vain = match (changed, self.for_unknown) {
+            (true, _) => 0,
+            (false, true) => self.in_vain.saturating_add(1),
+            (false, false) => self.in_vain,
+        };
+        if changed || self.generation == 0 {
+            // Zero says that there are none.
+            self.generation = self.generation.checked_add(1).unwrap_or(1);
+        }
+        self.failures = 0;
+        // Somewhere in the last fifth of their life, so that the proxies of a mesh do not all come at once.
+        let lifetime = nanos(lifetime);
+        self.end(now, lifetime - part(lifetime / 5, jitter));
+    }
+
+    /// A fetch brought nothing that can be used.
+    fn fail(&mut self, now: Monotonic, jitter: u32) {
+        let delay = doubled(FIRST_DELAY, self.failures);
+        self.failures = self.failures.saturating_add(1);
+        self.end(now, delay - part(delay / 2, jitter));
+    }
+
+    fn end(&mut self, now: Monotonic, until_next: u64) {
+        self.for_unknown = false;
+        self.taken_until = Monotonic::default();
+        self.ended = now;
+        self.next = Monotonic(now.0.saturating_add(until_next));
+    }
+}
+
+/// `first` doubled `times` times, at most [`LONGEST_DELAY`].
+fn doubled(first: u64, times: u32) -> u64 {
+    first.saturating_mul(1u64.checked_shl(times.min(32)).unwrap_or(u64::MAX)).min(LONGEST_DELAY)
+}
+
+/// A part of `whole`, evenly drawn by `jitter`.
+fn part(whole: u64, jitter: u32) -> u64 {
+    let part = u128::from(whole) * u128::from(jitter) / u128::from(u32::MAX);
+    u64::try_from(part).unwrap_or(whole)
+}
+
+/// A schedule's place in shared data.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    key: Vec<u8>,
+}
+
+impl Cell {
+    /// The place named `key`.
+    #[must_use]
+    pub fn new(key: Vec<u8>) -> Self {
+        Self { key }
+    }
+
+    /// The schedule as it stands.
+    ///
+    /// # Errors
+    /// The proxy failed.
+    pub fn read(&self, shared: &impl SharedData) -> Result<Schedule, HostError> {
+        Ok(shared.read(&self.key)?.map_or_else(Schedule::default, |cell| Schedule::decode(&cell.value)))
+    }
+
+    /// Takes a fetch on, if one is due and nobody else has.
+    ///
+    /// # Errors
+    /// The proxy failed.
+    pub fn take_on(&self, shared: &impl SharedData, now: Monotonic) -> Result<bool, HostError> {
+        self.change(shared, |schedule| schedule.is_due(now).then(|| schedule.take_on(now)))
+            .map(|it| it.is_some())
+    }
+
+    /// Asks for a fetch because of a `kid` that the keys lack: whether a request may wait for one.
+    ///
+    /// # Errors
+    /// The proxy failed.
+    pub fn ask(&self, shared: &impl SharedData, now: Monotonic) -> Result<bool, HostError> {
+        self.change(shared, |schedule| Some(schedule.ask(now))).map(|hope| hope.unwrap_or(false))
+    }
+
+    /// A fetch brought keys: the schedule after it.
+    ///
+    /// # Errors
+    /// The proxy failed.
+    pub fn succeed(
+        &self,
+        shared: &impl SharedData,
+        now: Monotonic,
+        lifetime: Duration,
+        changed: bool,
+        jitter: u32,
+    ) -> Result<Option<Schedule>, HostError> {
+        self.change(shared, |schedule| {
+            schedule.succeed(now, lifetime, changed, jitter);
+            Some(*schedule)
+        })
+    }
+
+    /// A fetch brought nothing that can be used: the schedule after it.
+    ///
+    /// # Errors
+    /// The proxy failed.
+    pub fn fail(
+        &self,
+        shared: &impl SharedData,
+        now: Monotonic,
+        jitter: u32,
+    ) -> Result<Option<Schedule>, HostError> {
+        self.change(shared, |schedule| {
+            schedule.fail(now, jitter);
+            Some(*schedule)
+        })
+    }
+
+    /// Changes the schedule unless `change` says `None`, or every try met another writer.
+    fn change<T>(
+        &self,
+        shared: &impl SharedData,
+        mut change: impl FnMut(&mut Schedule) -> Option<T>,
+    ) -> Result<Option<T>, HostError> {
+        for _ in 0..TRIES {
+            let before = shared.read(&self.key)?;
+            let (mut schedule, expect) = match &before {
+                Some(Shared { value, version }) => (Schedule::decode(value), Expect::Version(*version)),
+                None => (Schedule::default(), Expect::Absent),
+            };
+            let unchanged = schedule;
+            let Some(result) = change(&mut schedule) else { return Ok(None) };
+            if schedule == unchanged {
+                return Ok(Some(result));
+            }
+            match shared.write(&self.key, &schedule.encode(), expect) {
+                Ok(()) => return Ok(Some(result)),
+                Err(WriteError::Changed) => {}
+                Err(WriteError::Host(error)) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::model::Model;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn at(seconds: u64) -> Monotonic {
+        Monotonic(seconds * SECOND)
+    }
+
+    fn cell() -> Cell {
+        Cell::new(b"schedule".to_vec())
+    }
+
+    #[test]
+    fn a_schedule_is_read_as_it_was_written() {
+        let schedule = Schedule {
+            next: Monotonic(1),
+            taken_until: Monotonic(2),
+            ended: Monotonic(3),
+            failures: 4,
+            in_vain: 5,
+            for_unknown: true,
+            generation: 6,
+        };
+        assert_eq!(Schedule::decode(&schedule.encode()), schedule);
+        assert_eq!(Schedule::decode(b"nonsense"), Schedule::default());
+    }
+
+    #[test]
+    fn one_worker_takes_the_first_fetch_on_and_no_second_does() {
+        let shared = Model::default();
+        assert_eq!(cell().take_on(&shared, at(100)), Ok(true));
+        assert_eq!(cell().take_on(&shared, at(100)), Ok(false));
+        assert_eq!(cell().take_on(&shared, at(105)), Ok(false));
+    }
+
+    #[test]
+    fn a_fetch_whose_worker_is_gone_is_taken_on_by_another() {
+        let shared = Model::default();
+        assert_eq!(cell().take_on(&shared, at(100)), Ok(true));
+        assert_eq!(cell().take_on(&shared, at(106)), Ok(true));
+    }
+
+    #[test]
+    fn the_next_fetch_comes_in_the_last_fifth_of_the_keys_life() {
+        for (jitter, next) in [(0, 400), (u32::MAX, 340)] {
+            let shared = Model::default();
+            cell().take_on(&shared, at(100)).unwrap();
+            let schedule =
+                cell().succeed(&shared, at(100), Duration::from_secs(300), true, jitter).unwrap().unwrap();
+            assert_eq!(schedule.next, at(next));
+            assert_eq!(schedule.generation, 1);
+            assert_eq!(cell().take_on(&shared, at(next - 1)), Ok(false));
+            assert_eq!(cell().take_on(&shared, at(next)), Ok(true));
+        }
+    }
+
+    #[test]
+    fn failures_are_followed_by_longer_and_longer_pauses() {
+        let shared = Model::default();
+        let mut pauses = Vec::new();
+        for _ in 0..12 {
+            let schedule = cell().fail(&shared, at(100), 0).unwrap().unwrap();
+            pauses.push((schedule.next.0 - at(100).0) / SECOND);
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
+        let half = cell().fail(&shared, at(100), u32::MAX).unwrap().unwrap();
+        assert_eq!(half.next, at(250));
+    }
+
+    #[test]
+    fn an_unknown_kid_has_keys_fetched_once_and_then_less_and_less_often() {
+        let shared = Model::default();
+        let hour = Duration::from_secs(3600);
+        cell().succeed(&shared, at(100), hour, true, 0).unwrap();
+        // Too soon after the last fetch.
+        assert_eq!(cell().ask(&shared, at(105)), Ok(false));
+        let mut now = 100;
+        for pause in [10, 20, 40, 80, 160, 300, 300] {
+            assert_eq!(cell().ask(&shared, at(now + pause - 1)), Ok(false), "{pause}");
+            now += pause;
+            assert_eq!(cell().ask(&shared, at(now)), Ok(true), "{pause}");
+            // All who ask meanwhile wait for the same.
+            assert_eq!(cell().ask(&shared, at(now)), Ok(true));
+            assert_eq!(cell().take_on(&shared, at(now)), Ok(true));
+            assert_eq!(cell().take_on(&shared, at(now)), Ok(false));
+            cell().succeed(&shared, at(now), hour, false, 0).unwrap();
+        }
+        // New keys: asking starts anew.
+        now += 300;
+        assert_eq!(cell().ask(&shared, at(now)), Ok(true));
+        cell().succeed(&shared, at(now), hour, true, 0).unwrap();
+        assert_eq!(cell().ask(&shared, at(now + 10)), Ok(true));
+    }
+
+    #[test]
+    fn an_unknown_kid_does_not_shorten_the_pause_after_a_failure() {
+        let shared = Model::default();
+        for _ in 0..6 {
+            cell().fail(&shared, at(100), 0).unwrap();
+        }
+        assert_eq!(cell().ask(&shared, at(131)), Ok(false));
+        assert_eq!(cell().ask(&shared, at(132)), Ok(true));
+    }
+
+    #[test]
+    fn a_writer_who_always_loses_gives_up() {
+        let shared = Model::default();
+        shared.lose_races(usize::MAX);
+        assert_eq!(cell().take_on(&shared, at(100)), Ok(false));
+        shared.lose_races(3);
+        assert_eq!(cell().take_on(&shared, at(100)), Ok(true));
+    }
+}
