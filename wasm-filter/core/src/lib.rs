@@ -12,6 +12,7 @@ mod check;
 pub mod host;
 pub mod keys;
 pub mod program;
+pub mod request;
 mod resources;
 pub mod token;
 
