@@ -14,6 +14,7 @@ pub mod keys;
 pub mod program;
 pub mod request;
 mod resources;
+pub mod route;
 pub mod token;
 
 pub use check::check;

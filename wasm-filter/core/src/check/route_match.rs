@@ -3,6 +3,8 @@
 use sallyport_policy::{Diagnostics, FieldPath};
 
 use super::syntax;
+use crate::request::Path;
+use crate::route::{Regex, Template};
 use crate::{PathMatch, RouteMatch};
 
 pub(super) fn check(matches: &[RouteMatch], at: &FieldPath, findings: &mut Diagnostics) {
@@ -11,6 +13,10 @@ pub(super) fn check(matches: &[RouteMatch], at: &FieldPath, findings: &mut Diagn
         match &route.path {
             Some(PathMatch::Exact(path)) => check_path(path, at.field("path").field("exact"), findings),
             Some(PathMatch::Prefix(path)) => check_path(path, at.field("path").field("prefix"), findings),
+            Some(PathMatch::Template(template)) => {
+                check_template(template, at.field("path").field("template"), findings);
+            }
+            Some(PathMatch::Regex(regex)) => check_regex(regex, at.field("path").field("regex"), findings),
             None => {}
         }
         for (i, method) in route.methods.iter().enumerate() {
@@ -61,16 +67,60 @@ fn check_path(path: &str, at: FieldPath, findings: &mut Diagnostics) {
         Some("it escapes '/', '\\', '.' or NUL")
     } else if !path.chars().all(|c| c.is_ascii_graphic()) {
         Some("it holds a space, a control character or one beyond ASCII, which stand escaped in requests")
+    } else if !Path::of(path.as_bytes()).is_canonical() {
+        Some("it escapes what can stand for itself, or in lower case, or holds what can't")
     } else {
         None
     };
-    if path.contains('*') {
-        findings.warn(
-            at.clone(),
-            "'*' is no wildcard here and stands for itself: prefix covers everything below a path",
-        );
+    let wildcard = [
+        ("*", "prefix covers everything below a path"),
+        ("/{", "template has variables"),
+        ("/:", "template has variables, written {NAME}"),
+    ]
+    .into_iter()
+    .find(|(wildcard, _)| path.contains(wildcard));
+    if let Some((wildcard, instead)) = wildcard {
+        let wildcard = wildcard.trim_start_matches('/');
+        findings
+            .warn(at.clone(), format!("'{wildcard}' is no wildcard here and stands for itself: {instead}"));
     }
     if let Some(what) = wrong {
         findings.error(at, format!("{path:?} is not the path of any canonical request: {what}"));
+    }
+}
+
+/// Whether a canonical path can be of this form.
+pub(super) fn check_template(template: &str, at: FieldPath, findings: &mut Diagnostics) {
+    if let Err(error) = Template::parse(template) {
+        findings.error(at, format!("{template:?} is not a template: {error}"));
+        return;
+    }
+    let segments = template.split('/').map(|segment| if segment.starts_with('{') { "x" } else { segment });
+    let path = segments.collect::<Vec<_>>().join("/");
+    if !Path::of(path.as_bytes()).is_canonical() {
+        findings.error(
+            at,
+            format!("{template:?} is not the form of any canonical request's path: of its plain segments, one is empty, \
+                     '.' or '..', or holds what must be percent-encoded or must not"),
+        );
+    }
+}
+
+/// Whether a path can fit the expression.
+fn check_regex(regex: &str, at: FieldPath, findings: &mut Diagnostics) {
+    match Regex::parse(regex) {
+        Err(error) => {
+            findings
+                .error(at, format!("{regex:?} is not a regular expression that is understood here: {error}"));
+        }
+        Ok(_) => {
+            let start = regex.strip_prefix('^').unwrap_or(regex);
+            if start.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+                findings.warn(
+                    at,
+                    "no path fits: paths start with '/', and the expression has to fit the whole path",
+                );
+            }
+        }
     }
 }

@@ -32,14 +32,26 @@ impl RouteMatch {
         let any_path = match &self.path {
             None => true,
             Some(PathMatch::Prefix(prefix)) => prefix == "/",
-            Some(PathMatch::Exact(_)) => false,
+            Some(PathMatch::Template(template)) => is_rest(template),
+            Some(PathMatch::Exact(_) | PathMatch::Regex(_)) => false,
         };
         any_path && self.methods.is_empty() && self.hosts.is_empty() && self.headers.is_empty()
     }
 }
 
+/// Whether a template is one variable for all: `/{path=**}`.
+fn is_rest(template: &str) -> bool {
+    template
+        .strip_prefix("/{")
+        .and_then(|rest| rest.strip_suffix("=**}"))
+        .is_some_and(|name| !name.contains('/'))
+}
+
 /// Paths, exactly one field. Letters' case matters. Where a rule opens something (require None, exempt), only a
-/// canonical path matches: without `%2f`, `%5c`, `%00`, `//`, `;`, `.` and `..` segments (RFC 3986 §6.2.2).
+/// canonical path matches, which nobody can take for another: its own normal form (RFC 3986 §6.2.2), without `//`, `;`,
+/// `.` and `..` segments, `%2F`, `%5C`, `%00`, `%25`, and with nothing percent-encoded that could stand for itself.
+/// Elsewhere a path that is not canonical has to satisfy every rule whose paths it may mean, and so has one that differs
+/// in letters' case or in a slash at its end only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum PathMatch {
@@ -47,6 +59,12 @@ pub enum PathMatch {
     Exact(#[schemars(length(min = 1, max = 1024))] String),
     /// This path and everything below it: `/api` fits `/api` and `/api/users` but not `/apis`; `/` fits every path.
     Prefix(#[schemars(length(min = 1, max = 1024))] String),
+    /// Paths of this form: `{name}` is one segment, whatever it holds, and as the last segment `{name=**}` is any number
+    /// of them. `/users/{id}/posts` fits `/users/7/posts`.
+    Template(#[schemars(length(min = 1, max = 1024))] String),
+    /// Paths that this regular expression fits as a whole, such as `/v[0-9]+/status`: RE2 without look-around, flags,
+    /// word boundaries and Unicode classes. Paths of more than 2048 bytes fit none. Prefer a template or a prefix.
+    Regex(#[schemars(length(min = 1, max = 512))] String),
 }
 
 /// A header's value: exactly one of present, exact and matches. Of a header that came more than once, every value
