@@ -9,6 +9,7 @@
 )]
 
 mod check;
+pub mod edit;
 pub mod host;
 pub mod keys;
 pub mod program;

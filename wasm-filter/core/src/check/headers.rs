@@ -2,93 +2,85 @@
 
 use std::collections::BTreeSet;
 
-use sallyport_policy::{Diagnostics, Duration, FieldPath};
+use sallyport_policy::{Diagnostics, FieldPath};
 
-use super::syntax;
-use crate::{Headers, ResponseHeaders, SetHeader, StrictTransportSecurity};
+use super::{jwt, security_headers, syntax};
+use crate::edit::Variable;
+use crate::{ExistingHeader, Headers, Jwt, ResponseHeaders, SetHeader, TrafficPolicySpec};
 
-/// What browsers' preload list wants at least.
-const PRELOAD_MIN_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-pub(super) fn check(headers: &Headers, at: &FieldPath, findings: &mut Diagnostics) {
+pub(super) fn check(headers: &Headers, spec: &TrafficPolicySpec, at: &FieldPath, findings: &mut Diagnostics) {
     if let Some(correlation) = &headers.correlation {
-        syntax::check_changeable_header(
-            &correlation.header,
-            at.field("correlation").field("header"),
-            findings,
-        );
-    }
-    if let Some(request) = &headers.request {
-        check_changes(&request.set, &request.remove, &at.field("request"), findings);
-    }
-    if let Some(response) = &headers.response {
-        check_response(response, &at.field("response"), findings);
-    }
-}
-
-fn check_response(response: &ResponseHeaders, at: &FieldPath, findings: &mut Diagnostics) {
-    check_changes(&response.set, &response.remove, at, findings);
-    let named = [
-        ("content-security-policy", "contentSecurityPolicy", !response.content_security_policy.is_empty()),
-        (
-            "strict-transport-security",
-            "strictTransportSecurity",
-            response.strict_transport_security.is_some(),
-        ),
-        ("x-frame-options", "frameOptions", response.frame_options.is_some()),
-        ("referrer-policy", "referrerPolicy", response.referrer_policy.is_some()),
-    ];
-    for header in &response.set {
-        for (name, field, given) in named {
-            if given && header.name.eq_ignore_ascii_case(name) {
-                findings
-                    .error(at.field("set").named(&header.name), format!("{field} sets this header already"));
-            }
-        }
-    }
-    let directives = at.field("contentSecurityPolicy");
-    for (directive, sources) in &response.content_security_policy {
-        let at = directives.key(directive);
-        if directive.is_empty() || !directive.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') {
+        let at = at.field("correlation").field("header");
+        syntax::check_changeable_header(&correlation.header, at.clone(), findings);
+        if correlation.header.eq_ignore_ascii_case("traceparent") {
             findings.error(
-                at.clone(),
-                "is not a directive: write lower-case letters and '-', such as default-src",
+                at,
+                "traceparent holds more than an identifier, and is never changed: name another header",
             );
         }
-        for (i, source) in sources.iter().enumerate() {
-            if source.is_empty() || !source.bytes().all(|b| b.is_ascii_graphic() && b != b';' && b != b',') {
-                findings.error(
-                    at.index(i),
-                    format!(
-                        "{source:?} is not one source: write visible ASCII characters without ';' and ','"
-                    ),
-                );
-            }
-            const KEYWORDS: [&str; 6] =
-                ["none", "self", "strict-dynamic", "unsafe-eval", "unsafe-hashes", "unsafe-inline"];
-            if KEYWORDS.contains(&source.as_str()) {
-                findings.error(
-                    at.index(i),
-                    format!("{source} without quotes is the name of a host: write \"'{source}'\""),
-                );
-            }
+    }
+    let correlated = headers.correlation.is_some();
+    if let Some(request) = &headers.request {
+        let at = at.field("request");
+        check_changes(&request.set, &request.remove, &at, findings);
+        let at = at.field("set");
+        for header in &request.set {
+            let claims = Claims::Of(spec.jwt.as_ref());
+            check_value(header, claims, correlated, &at.named(&header.name).field("value"), findings);
         }
     }
-    if let Some(hsts) = &response.strict_transport_security {
-        check_hsts(hsts, &at.field("strictTransportSecurity"), findings);
+    if let Some(response) = &headers.response {
+        check_response(response, correlated, &at.field("response"), findings);
     }
 }
 
-fn check_hsts(hsts: &StrictTransportSecurity, at: &FieldPath, findings: &mut Diagnostics) {
-    if !hsts.max_age.as_millis().is_multiple_of(1_000) {
-        findings
-            .error(at.field("maxAge"), format!("{} is not in whole seconds (RFC 6797 §6.1.1)", hsts.max_age));
+fn check_response(response: &ResponseHeaders, correlated: bool, at: &FieldPath, findings: &mut Diagnostics) {
+    check_changes(&response.set, &response.remove, at, findings);
+    for header in &response.set {
+        let at = at.field("set").named(&header.name);
+        for (name, field) in security_headers::named(response) {
+            if header.name.eq_ignore_ascii_case(name) {
+                findings.error(at.clone(), format!("{field} sets this header already"));
+            }
+        }
+        check_value(header, Claims::Gone, correlated, &at.field("value"), findings);
     }
-    if hsts.preload && !(hsts.include_sub_domains && hsts.max_age >= PRELOAD_MIN_AGE) {
-        findings.warn(
-            at.field("preload"),
-            "the preload list wants includeSubDomains: true and maxAge of at least 365d",
-        );
+    security_headers::check(response, at, findings);
+}
+
+/// Whose claims a value may name.
+#[derive(Clone, Copy)]
+enum Claims<'a> {
+    Of(Option<&'a Jwt>),
+    Gone,
+}
+
+fn check_value(
+    header: &SetHeader,
+    claims: Claims<'_>,
+    correlated: bool,
+    at: &FieldPath,
+    findings: &mut Diagnostics,
+) {
+    for variable in syntax::check_variables(&header.value, at.clone(), findings) {
+        match (variable, claims) {
+            (Variable::Claim { provider, .. }, Claims::Of(given)) => {
+                jwt::check_provider(&provider, given, at.clone(), findings);
+                if header.existing != ExistingHeader::Replace {
+                    findings.warn(
+                        at.clone(),
+                        "what the client sends in this header is always removed, since a claim is set in it",
+                    );
+                }
+            }
+            (Variable::Claim { .. }, Claims::Gone) => {
+                findings.error(at.clone(), "claims are the application's to know: a response holds none");
+            }
+            (Variable::CorrelationId, _) if !correlated => {
+                findings.error(at.clone(), "there is no correlation identifier: write headers.correlation");
+            }
+            _ => {}
+        }
     }
 }
 

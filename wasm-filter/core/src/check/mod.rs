@@ -9,6 +9,7 @@ mod provider;
 mod rate_limit;
 mod rate_limit_service;
 mod route_match;
+mod security_headers;
 mod syntax;
 mod target;
 
@@ -41,7 +42,7 @@ pub fn check(spec: &TrafficPolicySpec) -> Diagnostics {
     }
     rate_limit::check(spec, &at.field("rateLimits"), &mut findings);
     if let Some(headers) = &spec.headers {
-        headers::check(headers, &at.field("headers"), &mut findings);
+        headers::check(headers, spec, &at.field("headers"), &mut findings);
     }
     findings
 }

@@ -3,20 +3,7 @@
 use sallyport_policy::{Diagnostics, FieldPath, check_dns_subdomain};
 
 use crate::ClaimPath;
-
-/// Headers that frame a message or name its receiver: to set or remove one changes what a message is, not what it says
-/// (RFC 9110 §7.2, §7.6.1; RFC 9112 §6).
-const FRAMING: [&str; 9] = [
-    "connection",
-    "content-length",
-    "host",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+use crate::edit::{Value, Variable, is_framing};
 
 /// Whether `c` may stand in a token (RFC 9110 §5.6.2).
 fn is_token_char(c: char) -> bool {
@@ -42,8 +29,9 @@ pub(super) fn check_header_name(name: &str, at: FieldPath, findings: &mut Diagno
 
 /// Whether `name` is the name of a header that may be set or removed.
 pub(super) fn check_changeable_header(name: &str, at: FieldPath, findings: &mut Diagnostics) {
-    if FRAMING.iter().any(|framing| framing.eq_ignore_ascii_case(name)) {
-        findings.error(at, format!("{name:?} frames the message and can't be changed"));
+    if is_framing(name.as_bytes()) {
+        findings
+            .error(at, format!("{name:?} frames the message or names its receiver, and can't be changed"));
     } else {
         check_header_name(name, at, findings);
     }
@@ -58,6 +46,17 @@ pub(super) fn check_header_value(value: &str, at: FieldPath, findings: &mut Diag
         );
     } else if value.starts_with([' ', '\t']) || value.ends_with([' ', '\t']) {
         findings.error(at, "a header's value can't start or end with a space or a tab (RFC 9110 §5.5)");
+    }
+}
+
+/// The variables of a header's value, if it can be read.
+pub(super) fn check_variables(value: &str, at: FieldPath, findings: &mut Diagnostics) -> Vec<Variable> {
+    match Value::parse(value) {
+        Ok(value) => value.variables().cloned().collect(),
+        Err(error) => {
+            findings.error(at, error.to_string());
+            Vec::new()
+        }
     }
 }
 

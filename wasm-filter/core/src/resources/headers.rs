@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FrameOptions, HeaderPreset, ReferrerPolicy, StrictTransportSecurity, is_default};
+use super::{
+    CrossOriginEmbedderPolicy, CrossOriginOpenerPolicy, CrossOriginResourcePolicy, FrameOptions,
+    HeaderPreset, ReferrerPolicy, StrictTransportSecurity, is_default,
+};
 
 /// Which headers come and go.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,8 +32,10 @@ pub struct Correlation {
     /// The header that carries it, such as `x-correlation-id`.
     #[schemars(length(min = 1, max = 256))]
     pub header: String,
-    /// Whether the client's identifier is kept. Never (the default): it is replaced by a new one. Valid: it is kept if
-    /// it is 1 to 128 letters, digits, `-`, `_` and `.`.
+    /// What of the client's is kept. Never (the default): nothing, the identifier is a new one (a UUID). Trace: if the
+    /// client sends a valid `traceparent` (W3C Trace Context §3.2), its trace-id is the identifier, else a new one.
+    /// Valid: the client's identifier is kept if it is 1 to 128 letters, digits, `-`, `_` and `.`, else as with Trace.
+    /// `traceparent` itself is never changed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub accept: CorrelationAccept,
     /// Whether the response carries it too. False by default.
@@ -38,13 +43,15 @@ pub struct Correlation {
     pub respond: bool,
 }
 
-/// Whether the client's correlation identifier is kept.
+/// What of a client's correlation identifiers is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum CorrelationAccept {
-    /// It is replaced by a new one.
+    /// Nothing: the identifier is a new one.
     #[default]
     Never,
-    /// It is kept if it is 1 to 128 letters, digits, `-`, `_` and `.`.
+    /// The trace-id of a valid `traceparent`.
+    Trace,
+    /// The client's identifier if it is 1 to 128 letters, digits, `-`, `_` and `.`, else as with Trace.
     Valid,
 }
 
@@ -67,7 +74,9 @@ pub struct RequestHeaders {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ResponseHeaders {
-    /// A set of security headers to start from: owasp. By default none.
+    /// A set of security headers to start from. owasp: what the OWASP Secure Headers Project proposes, but for
+    /// Clear-Site-Data, which would sign users out; headers that reveal the server, as it lists them, are removed.
+    /// strict-transport: Strict-Transport-Security alone. By default none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preset: Option<HeaderPreset>,
     /// Content-Security-Policy (CSP Level 3): directives with their sources, as `default-src: ["'self'"]`. A directive
@@ -75,6 +84,10 @@ pub struct ResponseHeaders {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
     pub content_security_policy: BTreeMap<String, Vec<String>>,
+    /// Content-Security-Policy-Report-Only, written in the same way: what it forbids is reported and not refused.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64))]
+    pub content_security_policy_report_only: BTreeMap<String, Vec<String>>,
     /// Strict-Transport-Security (RFC 6797 §6.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict_transport_security: Option<StrictTransportSecurity>,
@@ -84,11 +97,25 @@ pub struct ResponseHeaders {
     /// Referrer-Policy (W3C Referrer Policy §3), such as `no-referrer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referrer_policy: Option<ReferrerPolicy>,
+    /// Permissions-Policy (W3C Permissions Policy §5): features with those who may use them: `self`, `*`, `src` and
+    /// origins such as `https://maps.example`. Nobody is an empty list: `camera: []`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 128))]
+    pub permissions_policy: BTreeMap<String, Vec<String>>,
+    /// Cross-Origin-Opener-Policy (HTML §7.1.3), such as `same-origin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross_origin_opener_policy: Option<CrossOriginOpenerPolicy>,
+    /// Cross-Origin-Embedder-Policy (HTML §7.1.4), such as `require-corp`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross_origin_embedder_policy: Option<CrossOriginEmbedderPolicy>,
+    /// Cross-Origin-Resource-Policy (Fetch §3.7), such as `same-origin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross_origin_resource_policy: Option<CrossOriginResourcePolicy>,
     /// Headers that are set, after those to remove have gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub set: Vec<SetHeader>,
-    /// Names of headers that are removed.
+    /// Names of headers that are removed. A header of the preset that is named here is not filled in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 256)), extend("x-kubernetes-list-type" = "set"))]
     pub remove: Vec<String>,
@@ -101,11 +128,16 @@ pub struct SetHeader {
     /// The header's name (RFC 9110 §5.1).
     #[schemars(length(min = 1, max = 256))]
     pub name: String,
-    /// The header's value (RFC 9110 §5.5): visible ASCII characters, and spaces and tabs between them.
+    /// The header's value (RFC 9110 §5.5): visible ASCII characters, and spaces and tabs between them. In it stand for
+    /// what a request says: `%{request-id}` (its x-request-id, which the proxy makes), `%{correlation-id}`,
+    /// `%{client-address}`, `%{host}`, `%{method}`, `%{path}` (without the query), and on requests
+    /// `%{claim(PROVIDER, NAME, …)}`, with the names that lead to the claim. `%%{` is `%{` itself. A value of which one of
+    /// these is missing, or holds what a header can't, is not set; where it would take the place of the client's, the
+    /// header is removed.
     #[schemars(length(max = 4096))]
     pub value: String,
     /// What happens when the header is already there. Replace (the default): the value takes its place. Keep: it
-    /// stays as it is. Append: the value is added to it.
+    /// stays as it is. Append: the value is added to it, in a line of its own (RFC 9110 §5.3).
     #[serde(default, skip_serializing_if = "is_default")]
     pub existing: ExistingHeader,
 }

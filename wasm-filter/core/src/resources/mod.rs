@@ -30,7 +30,10 @@ pub use rate_limit_key::{ClaimKey, ClientAddressKey, HeaderKey, KeySource, NoOpt
 pub use rate_limit_service::{RateLimitService, WhenUnavailable};
 pub use require::Require;
 pub use route_match::{HeaderMatch, HeaderTest, PathMatch, RouteMatch};
-pub use security_headers::{FrameOptions, HeaderPreset, ReferrerPolicy, StrictTransportSecurity};
+pub use security_headers::{
+    CrossOriginEmbedderPolicy, CrossOriginOpenerPolicy, CrossOriginResourcePolicy, FrameOptions,
+    HeaderPreset, ReferrerPolicy, StrictTransportSecurity,
+};
 pub use status::{ACCEPTED, ATTACHED, AttachedResource, CONFLICTED, TrafficPolicyStatus};
 pub use target::{TargetKind, TargetRef};
 pub use traffic_policy::{Attach, FailureMode, TrafficMode, TrafficPolicySpec};

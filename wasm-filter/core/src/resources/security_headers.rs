@@ -12,6 +12,9 @@ pub enum HeaderPreset {
     /// What the OWASP Secure Headers Project proposes.
     #[serde(rename = "owasp")]
     Owasp,
+    /// Strict-Transport-Security, as in owasp.
+    #[serde(rename = "strict-transport")]
+    StrictTransport,
 }
 
 /// Strict-Transport-Security (RFC 6797 §6.1): browsers come back by https only.
@@ -60,6 +63,81 @@ pub enum ReferrerPolicy {
     StrictOriginWhenCrossOrigin,
     /// The whole address.
     UnsafeUrl,
+}
+
+/// Cross-Origin-Opener-Policy (HTML §7.1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CrossOriginOpenerPolicy {
+    /// Windows of any origin may hold each other.
+    UnsafeNone,
+    /// Only those of the same origin, and those that this one opens and that do not mind.
+    SameOriginAllowPopups,
+    /// Only those of the same origin.
+    SameOrigin,
+    /// The opener is let go at each navigation.
+    NoopenerAllowPopups,
+}
+
+/// Cross-Origin-Embedder-Policy (HTML §7.1.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CrossOriginEmbedderPolicy {
+    /// Resources of any origin may be embedded.
+    UnsafeNone,
+    /// Only those that say so.
+    RequireCorp,
+    /// Others too, but without credentials.
+    Credentialless,
+}
+
+/// Cross-Origin-Resource-Policy (Fetch §3.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CrossOriginResourcePolicy {
+    /// Only the same site may embed the response.
+    SameSite,
+    /// Only the same origin.
+    SameOrigin,
+    /// Everyone.
+    CrossOrigin,
+}
+
+impl CrossOriginOpenerPolicy {
+    /// The header's value.
+    #[must_use]
+    pub const fn value(self) -> &'static str {
+        match self {
+            Self::UnsafeNone => "unsafe-none",
+            Self::SameOriginAllowPopups => "same-origin-allow-popups",
+            Self::SameOrigin => "same-origin",
+            Self::NoopenerAllowPopups => "noopener-allow-popups",
+        }
+    }
+}
+
+impl CrossOriginEmbedderPolicy {
+    /// The header's value.
+    #[must_use]
+    pub const fn value(self) -> &'static str {
+        match self {
+            Self::UnsafeNone => "unsafe-none",
+            Self::RequireCorp => "require-corp",
+            Self::Credentialless => "credentialless",
+        }
+    }
+}
+
+impl CrossOriginResourcePolicy {
+    /// The header's value.
+    #[must_use]
+    pub const fn value(self) -> &'static str {
+        match self {
+            Self::SameSite => "same-site",
+            Self::SameOrigin => "same-origin",
+            Self::CrossOrigin => "cross-origin",
+        }
+    }
 }
 
 impl FrameOptions {

@@ -1,0 +1,49 @@
+//! Sets of header names.
+
+/// Header names, found without regard to case in logarithmic time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NameSet {
+    /// In lower case, sorted, each once.
+    names: Vec<Box<[u8]>>,
+}
+
+impl NameSet {
+    /// The set of these names.
+    #[must_use]
+    pub fn of<'n>(names: impl IntoIterator<Item = &'n [u8]>) -> Self {
+        let mut names: Vec<Box<[u8]>> =
+            names.into_iter().map(|name| name.to_ascii_lowercase().into_boxed_slice()).collect();
+        names.sort_unstable();
+        names.dedup();
+        Self { names }
+    }
+
+    /// The name in lower case, if it is one of them.
+    #[must_use]
+    pub fn find(&self, name: &[u8]) -> Option<&[u8]> {
+        if self.names.is_empty() {
+            return None;
+        }
+        let lower = |byte: &u8| byte.to_ascii_lowercase();
+        let at =
+            self.names.binary_search_by(|other| other.iter().copied().cmp(name.iter().map(lower))).ok()?;
+        self.names.get(at).map(|name| &**name)
+    }
+
+    /// The names, in lower case.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.names.iter().map(|name| &**name)
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Whether a name is one of them.
+    #[must_use]
+    pub fn contains(&self, name: &[u8]) -> bool {
+        self.find(name).is_some()
+    }
+}
