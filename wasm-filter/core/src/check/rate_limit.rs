@@ -23,6 +23,7 @@ pub(super) fn check(spec: &TrafficPolicySpec, at: &FieldPath, findings: &mut Dia
             check_key(key, spec, &at.field("key").index(i), findings);
         }
         check_limit(&limit.limit, &at.field("limit"), findings);
+        check_cost(limit, &at.field("cost"), findings);
         match limit.scope {
             LimitScope::Local => check_local(limit, &at, findings),
             LimitScope::Global => check_global(limit, spec, &at, findings),
@@ -46,6 +47,21 @@ fn check_limit(limit: &Limit, at: &FieldPath, findings: &mut Diagnostics) {
             format!(
                 "{} in {} is more than one a nanosecond, which can't be counted",
                 limit.requests, limit.period
+            ),
+        );
+    }
+}
+
+fn check_cost(limit: &RateLimit, at: &FieldPath, findings: &mut Diagnostics) {
+    let most = limit.limit.burst();
+    if limit.cost == Some(0) {
+        findings.error(at.clone(), "0 would count nothing: write at least 1");
+    } else if limit.cost() > most && most > 0 {
+        findings.error(
+            at.clone(),
+            format!(
+                "{} is more than the {most} that are admitted at once: every request would be refused",
+                limit.cost()
             ),
         );
     }
@@ -136,6 +152,40 @@ fn check_key(key: &KeySource, spec: &TrafficPolicySpec, at: &FieldPath, findings
                 }
             }
         }
-        KeySource::Host(_) | KeySource::Method(_) | KeySource::Path(_) | KeySource::Peer(_) => {}
+        KeySource::Cookie(cookie) => {
+            let at = at.field("cookie");
+            syntax::check_token("a cookie's name", &cookie.name, at.field("name"), findings);
+            warn_of_choice(&cookie.name, &at, findings);
+        }
+        KeySource::Query(query) => {
+            let at = at.field("query");
+            if query.name.is_empty() {
+                findings.error(at.field("name"), "the parameter's name is empty");
+            }
+            warn_of_choice(&query.name, &at, findings);
+        }
+        KeySource::Constant(constant) => {
+            if constant.value.is_empty() {
+                findings.error(at.field("constant").field("value"), "the text is empty");
+            }
+        }
+        KeySource::Path(path) => {
+            let at = at.field("path").field("templates");
+            for (i, template) in path.templates.iter().enumerate() {
+                route_match::check_template(template, at.index(i), findings);
+            }
+        }
+        KeySource::Host(_) | KeySource::Method(_) | KeySource::Peer(_) => {}
     }
+}
+
+/// Nobody vouches for what a client chooses.
+fn warn_of_choice(name: &str, at: &FieldPath, findings: &mut Diagnostics) {
+    findings.push(
+        sallyport_policy::Diagnostic::warning(
+            at.clone(),
+            format!("whoever changes {name:?} gets another limit, since any client can"),
+        )
+        .with_help("count by clientAddress or by a claim, or have a second limit that does"),
+    );
 }

@@ -26,7 +26,9 @@ pub use jwks::{EnvKeys, Jwks, JwksSource, KeyFormat, SecretKeys};
 pub use jwt::{Jwt, JwtRule, Preflight};
 pub use provider::{Algorithm, Provider, TokenLocation, TokenSource};
 pub use rate_limit::{Limit, LimitScope, MissingKey, RateLimit, RateLimitFields};
-pub use rate_limit_key::{ClaimKey, ClientAddressKey, HeaderKey, KeySource, NoOptions, PathKey};
+pub use rate_limit_key::{
+    ClaimKey, ClientAddressKey, ConstantKey, CookieKey, HeaderKey, KeySource, NoOptions, PathKey, QueryKey,
+};
 pub use rate_limit_service::{RateLimitService, WhenUnavailable};
 pub use require::Require;
 pub use route_match::{HeaderMatch, HeaderTest, PathMatch, RouteMatch};

@@ -36,12 +36,24 @@ pub struct RateLimit {
     pub on_missing_key: MissingKey,
     /// How many requests in how long a time.
     pub limit: Limit,
+    /// As how many requests each of these counts. 1 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub cost: Option<u32>,
     /// Global only: how many requests a proxy takes from the service at a time and then counts by itself. More cost
     /// fewer calls, and leave more unused when they end up with proxies that do not need them. 1 by default: every
     /// request asks the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub lease: Option<u32>,
+}
+
+impl RateLimit {
+    /// As how many requests each counts.
+    #[must_use]
+    pub fn cost(&self) -> u32 {
+        self.cost.unwrap_or(1)
+    }
 }
 
 /// Who counts for a limit.

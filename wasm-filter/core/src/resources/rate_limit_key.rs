@@ -13,16 +13,22 @@ pub enum KeySource {
     Claim(ClaimKey),
     /// The client's address.
     ClientAddress(ClientAddressKey),
+    /// A text that is the same for all requests, which a service that others use too can tell them by.
+    Constant(ConstantKey),
+    /// A cookie.
+    Cookie(CookieKey),
     /// A request header.
     Header(HeaderKey),
     /// The request's host, in lower case and without port.
     Host(NoOptions),
-    /// The request's method.
+    /// The request's method; all that RFC 9110 and RFC 5789 do not define count as one.
     Method(NoOptions),
     /// The request's path, without the query.
     Path(PathKey),
     /// The identity in the client's certificate of mutual TLS, such as `cluster.local/ns/shop/sa/cart`.
     Peer(NoOptions),
+    /// A parameter of the query.
+    Query(QueryKey),
 }
 
 /// Nothing to choose, written `{}`.
@@ -91,7 +97,35 @@ pub struct HeaderKey {
     pub from_peers: Vec<String>,
 }
 
-/// The request's path.
+/// A cookie.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CookieKey {
+    /// The cookie's name, in which letters' case matters. A cookie that comes twice counts as missing.
+    #[schemars(length(min = 1, max = 256))]
+    pub name: String,
+}
+
+/// A parameter of the query.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct QueryKey {
+    /// The parameter's name, in which letters' case matters. A parameter that comes twice counts as missing.
+    #[schemars(length(min = 1, max = 256))]
+    pub name: String,
+}
+
+/// A text that is the same for all requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConstantKey {
+    /// The text.
+    #[schemars(length(min = 1, max = 256))]
+    pub value: String,
+}
+
+/// The request's path, in lower case and without a slash at its end, so that no other spelling has a limit of its own.
+/// Paths that are not canonical count together, with the segments before the first that is not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PathKey {
@@ -99,4 +133,9 @@ pub struct PathKey {
     #[serde(default, skip_serializing_if = "is_default")]
     #[schemars(range(max = 32))]
     pub segments: u8,
+    /// Paths that fit one of these templates count together: with `/users/{id}`, `/users/7` and `/users/8` share a
+    /// limit. The first that fits counts, before segments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 1024)), extend("x-kubernetes-list-type" = "set"))]
+    pub templates: Vec<String>,
 }

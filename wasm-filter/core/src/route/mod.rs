@@ -13,6 +13,7 @@
 mod governing;
 mod header_pattern;
 mod host_pattern;
+mod limit_key;
 mod path_pattern;
 mod regex;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod servers;
 mod template;
 
 pub use governing::{Governing, Governs, Rule, governing};
+pub use limit_key::{KeyFacts, LimitKey};
 pub use path_pattern::{InvalidPattern, PathPattern};
 pub use regex::{InvalidRegex, Regex};
 pub use template::{InvalidTemplate, Template};
