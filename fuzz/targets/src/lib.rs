@@ -9,14 +9,18 @@ mod answer;
 mod cel;
 mod difference;
 mod exception;
+mod headers;
 mod images;
 mod input;
 mod mutation;
 pub mod mutators;
+mod path;
 mod resource;
 mod review;
 #[path = "../../../webhook/core/tests/properties/rfc6902.rs"]
 mod rfc6902;
+#[path = "../../../wasm-filter/core/src/route/servers.rs"]
+mod servers;
 mod source;
 mod validation;
 
@@ -64,7 +68,11 @@ pub const DIFFERENCE: Target = Target { name: "difference", run: difference::run
 pub const VALIDATION: Target = Target { name: "validation", run: validation::run, form: Form::Json };
 /// PolicyExceptions.
 pub const EXCEPTION: Target = Target { name: "exception", run: exception::run, form: Form::Json };
+/// Paths of requests.
+pub const PATH: Target = Target { name: "path", run: path::run, form: Form::Http };
+/// Headers of requests.
+pub const HEADERS: Target = Target { name: "headers", run: headers::run, form: Form::Http };
 
 /// All targets.
-pub const TARGETS: [Target; 9] =
-    [REVIEW, SOURCE, RESOURCE, CEL, IMAGES, MUTATION, DIFFERENCE, VALIDATION, EXCEPTION];
+pub const TARGETS: [Target; 11] =
+    [REVIEW, SOURCE, RESOURCE, CEL, IMAGES, MUTATION, DIFFERENCE, VALIDATION, EXCEPTION, PATH, HEADERS];

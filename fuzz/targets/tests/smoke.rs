@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use sallyport_fuzz_targets::mutators::Dice;
 use sallyport_fuzz_targets::{
-    CEL, DIFFERENCE, EXCEPTION, IMAGES, MUTATION, RESOURCE, REVIEW, SOURCE, TARGETS, Target, VALIDATION,
+    CEL, DIFFERENCE, EXCEPTION, HEADERS, IMAGES, MUTATION, PATH, RESOURCE, REVIEW, SOURCE, TARGETS, Target,
+    VALIDATION,
 };
 
 /// Inputs are no longer than this, so that each is quick.
@@ -94,4 +95,6 @@ smoke! {
     difference: DIFFERENCE, 10_000;
     validation: VALIDATION, 2_500;
     exception: EXCEPTION, 8_000;
+    path: PATH, 20_000;
+    headers: HEADERS, 10_000;
 }

@@ -16,11 +16,14 @@ static KUBERNETES: &str = include_str!("../../../dictionaries/kubernetes.dict");
 static TERMS: &str = include_str!("../../../dictionaries/cel.dict");
 static YAML: &str = include_str!("../../../dictionaries/yaml.dict");
 static IMAGE: &str = include_str!("../../../dictionaries/image.dict");
+static HTTP: &str = include_str!("../../../dictionaries/http.dict");
 
 static OBJECTS: LazyLock<Dictionary> =
     LazyLock::new(|| Dictionary { words: words(KUBERNETES), terms: words(TERMS) });
 static FILES: LazyLock<Dictionary> =
     LazyLock::new(|| Dictionary { words: [words(YAML), words(KUBERNETES)].concat(), terms: Vec::new() });
+static REQUESTS: LazyLock<Dictionary> =
+    LazyLock::new(|| Dictionary { words: words(HTTP), terms: Vec::new() });
 static IMAGES: LazyLock<Dictionary> = LazyLock::new(|| Dictionary { words: words(IMAGE), terms: Vec::new() });
 
 impl Dictionary {
@@ -29,6 +32,7 @@ impl Dictionary {
             Form::Json | Form::Review => &OBJECTS,
             Form::Yaml => &FILES,
             Form::Image => &IMAGES,
+            Form::Http => &REQUESTS,
         }
     }
 }
@@ -66,7 +70,7 @@ fn unescaped(text: &str) -> String {
 fn a_dictionary_is_read_as_libfuzzer_reads_it() {
     let read = words("# no word\n\"a\\\"b\\\\\\x0a\"\nname=\"c\"\n\n");
     assert_eq!(read, ["a\"b\\\n", "c"]);
-    for form in [Form::Json, Form::Yaml, Form::Image] {
+    for form in [Form::Json, Form::Yaml, Form::Image, Form::Http] {
         assert!(Dictionary::of(form).words.len() > 10, "{form:?}");
     }
 }

@@ -22,6 +22,8 @@ pub enum Form {
     Yaml,
     /// An image reference, changed by its parts.
     Image,
+    /// Lines of a request, changed by lines and words.
+    Http,
 }
 
 /// What one throw in four does to JSON that is read strictly.
@@ -32,7 +34,7 @@ pub(crate) fn mutated(form: Form, input: &[u8], dice: &mut Dice) -> Vec<u8> {
     let as_tree = match form {
         Form::Json => true,
         Form::Review => !dice.one_in(BYTES),
-        Form::Yaml | Form::Image => false,
+        Form::Yaml | Form::Image | Form::Http => false,
     };
     if as_tree && let Ok(mut tree) = serde_json::from_slice::<Value>(input) {
         for _ in 0..changes(dice) {
