@@ -13,6 +13,7 @@ mod check;
 pub mod edit;
 pub mod host;
 pub mod keys;
+pub mod limit;
 pub mod program;
 pub mod request;
 mod resources;
