@@ -1,7 +1,9 @@
 //! Workers that come between each other at every access to shared data: in every order there is, for a few, and in
 //! orders thrown with dice, for many.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use sallyport_traffic::Limit;
 use sallyport_traffic::host::{
@@ -10,7 +12,9 @@ use sallyport_traffic::host::{
 use sallyport_traffic::limit::charge::{Charge, Effect, LocalLimit, charge, take_back};
 use sallyport_traffic::limit::gcra::Gcra;
 use sallyport_traffic::limit::key::Key;
-use sallyport_traffic::limit::table::{SLOTS, Table, TableName};
+use sallyport_traffic::limit::lease::{Leases, Reply, Take};
+use sallyport_traffic::limit::rls::Answer;
+use sallyport_traffic::limit::table::{SLOTS, Table, TableName, TableUse};
 use shuttle::rand::Rng as _;
 use shuttle::scheduler::DfsScheduler;
 use shuttle::{Runner, check_random_with_seed, thread};
@@ -258,6 +262,45 @@ fn workers_that_are_configured_at_once_count_together() {
         let mut admitted = requests(&workers, &[open(&*workers, "l", &limit)], &[key(0)]);
         admitted.extend(other.join().unwrap());
         assert_eq!(admitted.len(), 1);
+    });
+}
+
+#[test]
+fn each_leased_request_is_made_once() {
+    in_every_order(1_000, || {
+        let proxy = Proxy::at(SECOND);
+        let name = TableName { use_: TableUse::Leases, ..NAME };
+        let leases = Leases {
+            table: Table::open(&proxy, name, &[]).unwrap(),
+            size: NonZeroU32::new(3).unwrap(),
+            period: Duration::from_secs(60),
+        };
+        let timeout = Duration::from_millis(50);
+        let granted = Some(Answer::Granted { remaining: 50, reset: Duration::from_secs(60) });
+        let mut under_way = None;
+        for hits in [1, 3] {
+            let Take::Ask(ask) = leases.take(&proxy, proxy.now(), key(0), timeout).unwrap() else { panic!() };
+            assert_eq!(ask.hits.get(), hits);
+            if hits == 1 {
+                leases.answered(&proxy, proxy.now(), ask, granted);
+            } else {
+                under_way = Some(ask);
+            }
+        }
+        let workers = Workers::start(proxy, 0, false);
+        let take = |times: usize| {
+            let (workers, leases) = (Arc::clone(&workers), leases.clone());
+            thread::spawn(move || {
+                let taken = (0..times).map(|_| leases.take(&*workers, workers.monotonic(), key(0), timeout));
+                taken.filter(|taken| matches!(taken, Ok(Take::Token(_)))).count()
+            })
+        };
+        let started = [take(2), take(1)];
+        let reply = leases.answered(&*workers, workers.monotonic(), under_way.unwrap(), granted);
+        assert!(matches!(reply, Reply::Token(_)));
+        let early: usize = started.into_iter().map(|worker| worker.join().unwrap()).sum();
+        let late = take(3).join().unwrap();
+        assert_eq!(early + late, 2, "of three, one is for the request that asked");
     });
 }
 

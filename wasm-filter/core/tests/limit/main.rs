@@ -3,6 +3,10 @@
 mod counts;
 mod gcra;
 mod interleaving;
+mod leases;
 mod memory;
+mod protobuf;
 mod reference;
+mod rls;
+mod service;
 mod tables;
