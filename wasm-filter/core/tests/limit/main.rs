@@ -1,6 +1,7 @@
 //! Limits: what they admit, whatever workers, clocks, services and the proxy do.
 
 mod counts;
+mod fields;
 mod gcra;
 mod interleaving;
 mod leases;
