@@ -3,6 +3,7 @@
 use sallyport_policy::{Diagnostics, Duration, FieldPath};
 
 use super::{check_entry_names, check_positive, jwt, route_match, syntax};
+use crate::limit::gcra::{Gcra, GcraError};
 use crate::{KeySource, Limit, LimitScope, RateLimit, TrafficPolicySpec};
 
 /// The periods that the rate limit protocol has: second, minute, hour and day.
@@ -38,6 +39,12 @@ fn check_limit(limit: &Limit, at: &FieldPath, findings: &mut Diagnostics) {
     }
     if limit.burst == Some(0) {
         findings.error(at.field("burst"), "0 would refuse every request: write at least 1");
+    }
+    if Gcra::new(limit) == Err(GcraError::TooLong) {
+        findings.error(
+            at.clone(),
+            "a burst would take more than 73 years to come back: write a smaller burst or a shorter period",
+        );
     }
     // Time is counted in nanoseconds.
     let nanos = u128::from(limit.period.as_millis()) * 1_000_000;
@@ -101,6 +108,10 @@ fn check_global(limit: &RateLimit, spec: &TrafficPolicySpec, at: &FieldPath, fin
                 "{lease} is more than the limit's {} requests: the service would always refuse",
                 limit.limit.requests
             ),
+        ),
+        Some(lease) if lease > 1 && period == GLOBAL_PERIODS[0] => findings.warn(
+            at.field("lease"),
+            "has no effect on a period of 1s: what is leased is valid for up to a second less than the period",
         ),
         _ => {}
     }
