@@ -12,15 +12,25 @@ mod exception;
 mod headers;
 mod images;
 mod input;
+mod limit_table;
+#[allow(dead_code)]
+#[path = "../../../wasm-filter/core/tests/limit/memory.rs"]
+mod memory;
 mod mutation;
 pub mod mutators;
 mod path;
+#[allow(dead_code)]
+#[path = "../../../wasm-filter/core/tests/limit/protobuf.rs"]
+mod protobuf;
+#[path = "../../../wasm-filter/core/tests/limit/reference.rs"]
+mod reference;
 mod resource;
 mod review;
 #[path = "../../../webhook/core/tests/properties/rfc6902.rs"]
 mod rfc6902;
 #[path = "../../../wasm-filter/core/src/route/servers.rs"]
 mod servers;
+mod rls;
 mod source;
 mod validation;
 
@@ -76,3 +86,8 @@ pub const HEADERS: Target = Target { name: "headers", run: headers::run, form: F
 /// All targets.
 pub const TARGETS: [Target; 11] =
     [REVIEW, SOURCE, RESOURCE, CEL, IMAGES, MUTATION, DIFFERENCE, VALIDATION, EXCEPTION, PATH, HEADERS];
+/// Answers of a rate limit service.
+pub const RLS: Target = Target { name: "rls", run: rls::run, form: Form::Binary };
+/// What limits find in the memory that all plugins of a proxy share.
+pub const LIMIT_TABLE: Target = Target { name: "limit_table", run: limit_table::run, form: Form::Binary };
+    [REVIEW, SOURCE, RESOURCE, CEL, IMAGES, MUTATION, DIFFERENCE, VALIDATION, EXCEPTION, RLS, LIMIT_TABLE];

@@ -9,6 +9,8 @@ use sallyport_fuzz_targets::mutators::Dice;
 use sallyport_fuzz_targets::{
     CEL, DIFFERENCE, EXCEPTION, HEADERS, IMAGES, MUTATION, PATH, RESOURCE, REVIEW, SOURCE, TARGETS, Target,
     VALIDATION,
+    CEL, DIFFERENCE, EXCEPTION, IMAGES, LIMIT_TABLE, MUTATION, RESOURCE, REVIEW, RLS, SOURCE, TARGETS,
+    Target, VALIDATION,
 };
 
 /// Inputs are no longer than this, so that each is quick.
@@ -97,4 +99,6 @@ smoke! {
     exception: EXCEPTION, 8_000;
     path: PATH, 20_000;
     headers: HEADERS, 10_000;
+    rls: RLS, 100_000;
+    limit_table: LIMIT_TABLE, 8_000;
 }

@@ -15,6 +15,7 @@ pub(crate) struct Dictionary {
 static KUBERNETES: &str = include_str!("../../../dictionaries/kubernetes.dict");
 static TERMS: &str = include_str!("../../../dictionaries/cel.dict");
 static YAML: &str = include_str!("../../../dictionaries/yaml.dict");
+static BINARY: &str = include_str!("../../../dictionaries/binary.dict");
 static IMAGE: &str = include_str!("../../../dictionaries/image.dict");
 static HTTP: &str = include_str!("../../../dictionaries/http.dict");
 
@@ -25,6 +26,8 @@ static FILES: LazyLock<Dictionary> =
 static REQUESTS: LazyLock<Dictionary> =
     LazyLock::new(|| Dictionary { words: words(HTTP), terms: Vec::new() });
 static IMAGES: LazyLock<Dictionary> = LazyLock::new(|| Dictionary { words: words(IMAGE), terms: Vec::new() });
+static MESSAGES: LazyLock<Dictionary> =
+    LazyLock::new(|| Dictionary { words: words(BINARY), terms: Vec::new() });
 
 impl Dictionary {
     pub(crate) fn of(form: Form) -> &'static Self {
@@ -33,6 +36,7 @@ impl Dictionary {
             Form::Yaml => &FILES,
             Form::Image => &IMAGES,
             Form::Http => &REQUESTS,
+            Form::Binary => &MESSAGES,
         }
     }
 }
@@ -71,6 +75,7 @@ fn a_dictionary_is_read_as_libfuzzer_reads_it() {
     let read = words("# no word\n\"a\\\"b\\\\\\x0a\"\nname=\"c\"\n\n");
     assert_eq!(read, ["a\"b\\\n", "c"]);
     for form in [Form::Json, Form::Yaml, Form::Image, Form::Http] {
+    for form in [Form::Json, Form::Yaml, Form::Image, Form::Binary] {
         assert!(Dictionary::of(form).words.len() > 10, "{form:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! One input made of another, in keeping with its form, so that most get past the parser. All randomness is the dice's:
 //! the same dice make the same inputs, everywhere.
 
+mod binary;
 mod dice;
 mod dictionary;
 mod expression;
@@ -24,6 +25,8 @@ pub enum Form {
     Image,
     /// Lines of a request, changed by lines and words.
     Http,
+    /// Bytes that no person reads, changed by bits, numbers and fields.
+    Binary,
 }
 
 /// What one throw in four does to JSON that is read strictly.
@@ -35,6 +38,7 @@ pub(crate) fn mutated(form: Form, input: &[u8], dice: &mut Dice) -> Vec<u8> {
         Form::Json => true,
         Form::Review => !dice.one_in(BYTES),
         Form::Yaml | Form::Image | Form::Http => false,
+        Form::Yaml | Form::Image | Form::Binary => false,
     };
     if as_tree && let Ok(mut tree) = serde_json::from_slice::<Value>(input) {
         for _ in 0..changes(dice) {
@@ -44,7 +48,10 @@ pub(crate) fn mutated(form: Form, input: &[u8], dice: &mut Dice) -> Vec<u8> {
     }
     let mut bytes = input.to_vec();
     for _ in 0..changes(dice) {
-        text::change(&mut bytes, words, dice);
+        match form {
+            Form::Binary => binary::change(&mut bytes, words, dice),
+            _ => text::change(&mut bytes, words, dice),
+        }
     }
     bytes
 }
