@@ -54,8 +54,9 @@ impl<'a> Path<'a> {
     }
 
     /// The leading segments, each with its `/` before it, that stay whatever a server makes of the path: whether it
-    /// decodes, merges slashes, resolves dot segments, drops what is behind `;`, and in which order. Of a canonical path
-    /// all of it; of `/files/a%2Fb` it is `/files`; of `/files/..%2Fb` nothing.
+    /// decodes, merges slashes, resolves dot segments, drops what is behind `;`, and in which order. They are canonical,
+    /// so to decode them divides nothing and joins nothing. Of a canonical path all of it; of `/files/a%2Fb` it is
+    /// `/files`; of `/files/..%2Fb` nothing.
     #[must_use]
     pub const fn sure(&self) -> &'a [u8] {
         self.sure
