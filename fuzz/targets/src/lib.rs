@@ -28,9 +28,9 @@ mod resource;
 mod review;
 #[path = "../../../webhook/core/tests/properties/rfc6902.rs"]
 mod rfc6902;
+mod rls;
 #[path = "../../../wasm-filter/core/src/route/servers.rs"]
 mod servers;
-mod rls;
 mod source;
 mod validation;
 
@@ -82,12 +82,13 @@ pub const EXCEPTION: Target = Target { name: "exception", run: exception::run, f
 pub const PATH: Target = Target { name: "path", run: path::run, form: Form::Http };
 /// Headers of requests.
 pub const HEADERS: Target = Target { name: "headers", run: headers::run, form: Form::Http };
-
-/// All targets.
-pub const TARGETS: [Target; 11] =
-    [REVIEW, SOURCE, RESOURCE, CEL, IMAGES, MUTATION, DIFFERENCE, VALIDATION, EXCEPTION, PATH, HEADERS];
 /// Answers of a rate limit service.
 pub const RLS: Target = Target { name: "rls", run: rls::run, form: Form::Binary };
 /// What limits find in the memory that all plugins of a proxy share.
 pub const LIMIT_TABLE: Target = Target { name: "limit_table", run: limit_table::run, form: Form::Binary };
-    [REVIEW, SOURCE, RESOURCE, CEL, IMAGES, MUTATION, DIFFERENCE, VALIDATION, EXCEPTION, RLS, LIMIT_TABLE];
+
+/// All targets.
+pub const TARGETS: [Target; 13] = [
+    REVIEW, SOURCE, RESOURCE, CEL, IMAGES, MUTATION, DIFFERENCE, VALIDATION, EXCEPTION, PATH, HEADERS, RLS,
+    LIMIT_TABLE,
+];

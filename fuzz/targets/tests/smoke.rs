@@ -7,10 +7,8 @@ use std::path::{Path, PathBuf};
 
 use sallyport_fuzz_targets::mutators::Dice;
 use sallyport_fuzz_targets::{
-    CEL, DIFFERENCE, EXCEPTION, HEADERS, IMAGES, MUTATION, PATH, RESOURCE, REVIEW, SOURCE, TARGETS, Target,
-    VALIDATION,
-    CEL, DIFFERENCE, EXCEPTION, IMAGES, LIMIT_TABLE, MUTATION, RESOURCE, REVIEW, RLS, SOURCE, TARGETS,
-    Target, VALIDATION,
+    CEL, DIFFERENCE, EXCEPTION, HEADERS, IMAGES, LIMIT_TABLE, MUTATION, PATH, RESOURCE, REVIEW, RLS, SOURCE,
+    TARGETS, Target, VALIDATION,
 };
 
 /// Inputs are no longer than this, so that each is quick.

@@ -37,8 +37,7 @@ pub(crate) fn mutated(form: Form, input: &[u8], dice: &mut Dice) -> Vec<u8> {
     let as_tree = match form {
         Form::Json => true,
         Form::Review => !dice.one_in(BYTES),
-        Form::Yaml | Form::Image | Form::Http => false,
-        Form::Yaml | Form::Image | Form::Binary => false,
+        Form::Yaml | Form::Image | Form::Http | Form::Binary => false,
     };
     if as_tree && let Ok(mut tree) = serde_json::from_slice::<Value>(input) {
         for _ in 0..changes(dice) {
