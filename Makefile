@@ -27,7 +27,7 @@ lint: ## formatting, clippy, licences and sources of dependencies
 	$(CACHE)/bin/cargo-deny --locked check licenses bans sources
 
 unit: ## tests that need no server
-	@e2e/tools/install corpus
+	@e2e/tools/install corpus wycheproof
 	$(CARGO) test --locked --workspace --exclude sallyport-tests
 
 integration: ## tests against a real kube-apiserver and etcd
