@@ -12,6 +12,7 @@ pub mod answer;
 mod check;
 pub mod edit;
 pub mod host;
+pub mod jose;
 pub mod keys;
 pub mod limit;
 pub mod program;
