@@ -88,3 +88,33 @@ pub trait Clock {
     /// The time by the wall clock.
     fn wall(&self) -> WallClock;
 }
+
+/// What a proxy knows of a request's connection.
+pub trait Connection {
+    /// Envoy's `source.address`: the address of whoever connected, with its port.
+    fn source_address(&self) -> Option<Vec<u8>>;
+
+    /// The identity in the client's certificate of mutual TLS: the first URI of its subject alternative names, as
+    /// `spiffe://cluster.local/ns/shop/sa/cart`.
+    fn peer(&self) -> Option<Vec<u8>>;
+}
+
+/// The proxy's own check of signatures.
+pub trait Signatures {
+    /// Calls Envoy's foreign function `verify_signature` with a protobuf message, and gives the one that it answers.
+    ///
+    /// # Errors
+    /// The proxy has no such function, or refuses the message.
+    fn verify_signature(&self, arguments: &[u8]) -> Result<Vec<u8>, HostError>;
+}
+
+/// Where unpredictable bytes come from.
+pub trait Random {
+    /// Fills the bytes.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// Everything that a proxy gives to a decision.
+pub trait Host: Clock + Connection + Random + SharedData + Signatures {}
+
+impl<T: Clock + Connection + Random + SharedData + Signatures> Host for T {}

@@ -10,6 +10,7 @@
 
 pub mod answer;
 mod check;
+pub mod decide;
 pub mod edit;
 pub mod host;
 pub mod jose;
@@ -21,5 +22,5 @@ mod resources;
 pub mod route;
 pub mod token;
 
-pub use check::check;
+pub use program::{check, compile};
 pub use resources::*;

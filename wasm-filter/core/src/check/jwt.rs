@@ -69,6 +69,7 @@ fn check_rule(rule: &JwtRule, jwt: &Jwt, at: &FieldPath, findings: &mut Diagnost
         }
         Require::AnyOf(providers) => ("anyOf", providers),
         Require::AllOf(providers) => ("allOf", providers),
+        Require::Optional(providers) => ("optional", providers),
     };
     let required = at.field("require").field(field);
     if providers.is_empty() {

@@ -48,6 +48,13 @@ pub(super) fn check(provider: &Provider, at: &FieldPath, findings: &mut Diagnost
             );
         }
     }
+    if let Some(header) = &provider.payload_to_header {
+        let at = at.field("payloadToHeader");
+        syntax::check_changeable_header(header, at.clone(), findings);
+        if headers.contains(&header.to_ascii_lowercase()) {
+            findings.error(at, format!("{header:?} is set from a claim already"));
+        }
+    }
 }
 
 fn check_source(source: &TokenSource, at: &FieldPath, findings: &mut Diagnostics) {

@@ -34,6 +34,8 @@ pub struct Schedule {
     pub taken_until: Monotonic,
     /// When the last fetch ended, well or badly. Zero: never.
     pub ended: Monotonic,
+    /// When keys last arrived.
+    pub fetched: Monotonic,
     /// How many fetches have failed since the last that did not.
     pub failures: u32,
     /// How many fetches an unknown `kid` asked for in vain since the keys last changed.
@@ -45,15 +47,14 @@ pub struct Schedule {
 }
 
 /// How many bytes a schedule takes.
-const SIZE: usize = 3 * 8 + 3 * 4 + 1;
+const SIZE: usize = 4 * 8 + 3 * 4 + 1;
 
 impl Schedule {
     fn encode(self) -> [u8; SIZE] {
         let mut bytes = [0; SIZE];
-        let fields =
-            [&self.next.0.to_le_bytes(), &self.taken_until.0.to_le_bytes(), &self.ended.0.to_le_bytes()];
+        let times = [self.next, self.taken_until, self.ended, self.fetched].map(|time| time.0.to_le_bytes());
         let counts = [self.failures, self.in_vain, self.generation].map(u32::to_le_bytes);
-        let all = fields.into_iter().flatten().chain(counts.iter().flatten()).copied();
+        let all = times.iter().flatten().chain(counts.iter().flatten()).copied();
         for (byte, value) in bytes.iter_mut().zip(all.chain([u8::from(self.for_unknown)])) {
             *byte = value;
         }
@@ -69,8 +70,9 @@ impl Schedule {
         }
         fn all(mut bytes: &[u8]) -> Option<Schedule> {
             let bytes = &mut bytes;
-            let [next, taken_until, ended] =
-                [take(bytes)?, take(bytes)?, take(bytes)?].map(|time| Monotonic(u64::from_le_bytes(time)));
+            let [next, taken_until, ended, fetched] =
+                [take(bytes)?, take(bytes)?, take(bytes)?, take(bytes)?]
+                    .map(|time| Monotonic(u64::from_le_bytes(time)));
             let [failures, in_vain, generation] =
                 [take(bytes)?, take(bytes)?, take(bytes)?].map(u32::from_le_bytes);
             let [for_unknown] = take(bytes)?;
@@ -78,6 +80,7 @@ impl Schedule {
                 next,
                 taken_until,
                 ended,
+                fetched,
                 failures,
                 in_vain,
                 for_unknown: for_unknown != 0,
@@ -124,6 +127,7 @@ impl Schedule {
             self.generation = self.generation.checked_add(1).unwrap_or(1);
         }
         self.failures = 0;
+        self.fetched = now;
         // Somewhere in the last fifth of their life, so that the proxies of a mesh do not all come at once.
         let lifetime = nanos(lifetime);
         self.end(now, lifetime - part(lifetime / 5, jitter));
@@ -172,7 +176,7 @@ impl Cell {
     ///
     /// # Errors
     /// The proxy failed.
-    pub fn read(&self, shared: &impl SharedData) -> Result<Schedule, HostError> {
+    pub fn read(&self, shared: &dyn SharedData) -> Result<Schedule, HostError> {
         Ok(shared.read(&self.key)?.map_or_else(Schedule::default, |cell| Schedule::decode(&cell.value)))
     }
 
@@ -180,7 +184,7 @@ impl Cell {
     ///
     /// # Errors
     /// The proxy failed.
-    pub fn take_on(&self, shared: &impl SharedData, now: Monotonic) -> Result<bool, HostError> {
+    pub fn take_on(&self, shared: &dyn SharedData, now: Monotonic) -> Result<bool, HostError> {
         self.change(shared, |schedule| schedule.is_due(now).then(|| schedule.take_on(now)))
             .map(|it| it.is_some())
     }
@@ -189,7 +193,7 @@ impl Cell {
     ///
     /// # Errors
     /// The proxy failed.
-    pub fn ask(&self, shared: &impl SharedData, now: Monotonic) -> Result<bool, HostError> {
+    pub fn ask(&self, shared: &dyn SharedData, now: Monotonic) -> Result<bool, HostError> {
         self.change(shared, |schedule| Some(schedule.ask(now))).map(|hope| hope.unwrap_or(false))
     }
 
@@ -199,7 +203,7 @@ impl Cell {
     /// The proxy failed.
     pub fn succeed(
         &self,
-        shared: &impl SharedData,
+        shared: &dyn SharedData,
         now: Monotonic,
         lifetime: Duration,
         changed: bool,
@@ -217,7 +221,7 @@ impl Cell {
     /// The proxy failed.
     pub fn fail(
         &self,
-        shared: &impl SharedData,
+        shared: &dyn SharedData,
         now: Monotonic,
         jitter: u32,
     ) -> Result<Option<Schedule>, HostError> {
@@ -230,7 +234,7 @@ impl Cell {
     /// Changes the schedule unless `change` says `None`, or every try met another writer.
     fn change<T>(
         &self,
-        shared: &impl SharedData,
+        shared: &dyn SharedData,
         mut change: impl FnMut(&mut Schedule) -> Option<T>,
     ) -> Result<Option<T>, HostError> {
         for _ in 0..TRIES {
@@ -275,6 +279,7 @@ mod tests {
             next: Monotonic(1),
             taken_until: Monotonic(2),
             ended: Monotonic(3),
+            fetched: Monotonic(7),
             failures: 4,
             in_vain: 5,
             for_unknown: true,

@@ -1,5 +1,153 @@
 //! A policy compiled: what the filter is configured with, and what it decides by.
 
 mod configuration;
+mod jwt;
+mod limit;
+
+use std::time::Duration;
+
+use sallyport_policy::{Diagnostics, FieldPath};
+
+use crate::check as checks;
+use crate::edit::{IdentityHeaders, RequestEdits, ResponseEdits, Value, Variable};
+use crate::route::HostPattern;
+use crate::{FailureMode, KeySource as KeyOf, MissingKey, RateLimitFields, TrafficMode, TrafficPolicySpec, WhenUnavailable};
 
 pub use configuration::{Clusters, Configuration, PolicyName, Verification};
+pub use jwt::{JwtProgram, KeySource, Needs, ProviderProgram, RemoteSource, Requirement, secret_variable};
+pub use limit::{CountedBy, KeyPart, LimitProgram};
+
+/// A policy compiled.
+#[derive(Debug)]
+pub struct Program {
+    /// The policy.
+    pub policy: PolicyName,
+    /// The hosts that it is about; none: all.
+    pub hosts: Vec<HostPattern>,
+    /// Whether verdicts are acted on.
+    pub enforces: bool,
+    /// Whether a request passes that can't be decided because the proxy failed.
+    pub fails_open: bool,
+    /// How many proxies in front are trusted to append to X-Forwarded-For.
+    pub trusted_hops: u8,
+    /// Whether a limit or a header's value asks for the client's address.
+    pub asks_for_client: bool,
+    /// Who must sign in.
+    pub jwt: Option<JwtProgram>,
+    /// How often one may ask.
+    pub limits: Vec<LimitProgram>,
+    /// Who counts for limits of scope Global.
+    pub service: Option<ServiceProgram>,
+    /// Which fields tell clients of their limits.
+    pub rate_limit_fields: RateLimitFields,
+    /// What becomes of requests' headers.
+    pub request: RequestEdits,
+    /// What becomes of responses' headers.
+    pub response: ResponseEdits,
+}
+
+/// Who counts for limits of scope Global.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceProgram {
+    /// The proxy's cluster for it.
+    pub cluster: String,
+    /// How long a request waits for it.
+    pub timeout: Duration,
+    /// What happens when it does not answer in time.
+    pub when_unavailable: WhenUnavailable,
+}
+
+/// What compiling found, and the program where nothing is wrong.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The program; `None` if anything is an error.
+    pub program: Option<Program>,
+    /// Everything that is wrong or doubtful, each at its field from `spec` on.
+    pub findings: Diagnostics,
+}
+
+/// Compiles a policy: what the admission webhook, the command line and the filter all call.
+#[must_use]
+pub fn compile(configuration: &Configuration) -> Compiled {
+    let Configuration { policy, spec, clusters, .. } = configuration;
+    let mut findings = checks::check(spec);
+    let program = Program::compile(policy, spec, clusters, &mut findings);
+    Compiled { program: program.filter(|_| !findings.has_errors()), findings }
+}
+
+/// What is wrong, or doubtful, in a policy by itself, whatever the cluster and the proxies hold: what [`compile`] finds.
+#[must_use]
+pub fn check(spec: &TrafficPolicySpec) -> Diagnostics {
+    let configuration = Configuration {
+        policy: PolicyName::default(),
+        spec: spec.clone(),
+        clusters: Clusters::default(),
+        verification: Verification::default(),
+    };
+    compile(&configuration).findings
+}
+
+impl Program {
+    fn compile(
+        policy: &PolicyName,
+        spec: &TrafficPolicySpec,
+        clusters: &Clusters,
+        findings: &mut Diagnostics,
+    ) -> Option<Self> {
+        let at = FieldPath::of("spec");
+        let jwt = spec.jwt.as_ref().map(|jwt| {
+            JwtProgram::compile(jwt, &policy.namespace, clusters, &at.field("jwt"), findings)
+        });
+        let payloads = spec.jwt.iter().flat_map(|jwt| &jwt.providers);
+        let payloads = payloads.filter_map(|provider| provider.payload_to_header.as_deref());
+        let identity = IdentityHeaders::of(spec, payloads);
+        let provider =
+            |name: &str| spec.jwt.as_ref()?.providers.iter().position(|provider| provider.name == name);
+        let limits = spec.rate_limits.iter().map(|limit| LimitProgram::compile(limit, spec.mode, provider));
+        Some(Self {
+            policy: policy.clone(),
+            hosts: spec.hosts.iter().map(|host| HostPattern::of(host)).collect(),
+            enforces: spec.mode == TrafficMode::Enforce,
+            fails_open: spec.failure_mode == FailureMode::Open,
+            trusted_hops: spec.trusted_hops,
+            asks_for_client: asks_for_client(spec),
+            jwt,
+            limits: limits.collect::<Option<_>>()?,
+            service: spec.rate_limit_service.as_ref().map(|service| ServiceProgram {
+                cluster: clusters.rate_limit_service.clone().unwrap_or_default(),
+                timeout: service.timeout.into(),
+                when_unavailable: service.when_unavailable,
+            }),
+            rate_limit_fields: spec.rate_limit_fields,
+            request: RequestEdits::compile(spec, identity).ok()?,
+            response: ResponseEdits::compile(spec).ok()?,
+        })
+    }
+
+    /// What happens when the rate limit service does not answer.
+    #[must_use]
+    pub fn when_unavailable(&self) -> WhenUnavailable {
+        self.service.as_ref().map(|service| service.when_unavailable).unwrap_or_default()
+    }
+
+    /// How long a request waits for the rate limit service.
+    #[must_use]
+    pub fn service_timeout(&self) -> Duration {
+        self.service.as_ref().map_or(Duration::ZERO, |service| service.timeout)
+    }
+}
+
+fn asks_for_client(spec: &TrafficPolicySpec) -> bool {
+    let by_limit = spec.rate_limits.iter().any(|limit| {
+        let in_key = limit.key.iter().any(|part| matches!(part, KeyOf::ClientAddress(_)));
+        in_key || (!limit.key.is_empty() && limit.on_missing_key == MissingKey::ClientAddress)
+    });
+    let headers = spec.headers.iter();
+    let request = headers.clone().filter_map(|headers| headers.request.as_ref()).flat_map(|request| &request.set);
+    let response = headers.filter_map(|headers| headers.response.as_ref()).flat_map(|response| &response.set);
+    let by_value = request.chain(response).any(|header| {
+        let value = Value::parse(&header.value);
+        value.is_ok_and(|value| value.variables().any(|variable| *variable == Variable::ClientAddress))
+    });
+    by_limit || by_value
+}

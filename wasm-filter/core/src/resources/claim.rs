@@ -4,6 +4,8 @@ use sallyport_policy::Glob;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::is_default;
+
 /// The names that lead to a claim, from the token's outermost object: `[realm_access, roles]`. A list, because a name
 /// may hold dots and slashes.
 pub type ClaimPath = Vec<String>;
@@ -83,10 +85,25 @@ impl ClaimRule {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClaimToHeader {
-    /// The names that lead to the claim. A claim that is absent, or is a list or an object, sets no header.
+    /// The names that lead to the claim. A claim that is absent sets no header.
     #[schemars(length(min = 1, max = 8), inner(length(min = 1, max = 256)))]
     pub claim: ClaimPath,
     /// The header's name (RFC 9110 §5.1).
     #[schemars(length(min = 1, max = 256))]
     pub header: String,
+    /// How the claim is written: Text (the default) or Base64urlJson.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub encoding: ClaimEncoding,
+}
+
+/// How a claim is written into a header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum ClaimEncoding {
+    /// A text as it stands; a number, true and false as JSON writes them; of a list the elements, with commas between
+    /// them. Nothing else sets a header: an object, a list in a list, a text with characters that a header can't hold or,
+    /// in a list, with a comma.
+    #[default]
+    Text,
+    /// The claim as JSON, in base64url without padding (RFC 4648 §5).
+    Base64urlJson,
 }

@@ -40,9 +40,11 @@ pub struct JwtRule {
     #[schemars(length(min = 1, max = 64))]
     pub matches: Vec<RouteMatch>,
     /// `None`: no token is needed, and none is looked at. `{anyOf: [PROVIDER, …]}`: a valid token of one of the
-    /// providers. `{allOf: [PROVIDER, …]}`: a valid token of each.
+    /// providers. `{allOf: [PROVIDER, …]}`: a valid token of each. `{optional: [PROVIDER, …]}`: no token, or a valid
+    /// token of one of the providers.
     pub require: Require,
-    /// What the tokens must say: all of these. Else the answer is 403.
+    /// What the tokens must say: all of these. Else the answer is 403. Where the token is optional, they are asked of
+    /// one that is there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub claims: Vec<ClaimRule>,

@@ -18,7 +18,7 @@ mod status;
 mod target;
 mod traffic_policy;
 
-pub use claim::{ClaimPath, ClaimRule, ClaimTest, ClaimToHeader};
+pub use claim::{ClaimEncoding, ClaimPath, ClaimRule, ClaimTest, ClaimToHeader};
 pub use headers::{
     Correlation, CorrelationAccept, ExistingHeader, Headers, RequestHeaders, ResponseHeaders, SetHeader,
 };

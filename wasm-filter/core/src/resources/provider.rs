@@ -51,6 +51,11 @@ pub struct Provider {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub claims_to_headers: Vec<ClaimToHeader>,
+    /// A request header that carries all of the token's claims to the application: its payload as it stands, in
+    /// base64url. What the client itself sent there is removed. By default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub payload_to_header: Option<String>,
     /// Whether the application gets the token too. False by default.
     #[serde(default, skip_serializing_if = "is_default")]
     pub forward: bool,

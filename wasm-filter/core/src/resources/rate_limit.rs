@@ -4,7 +4,7 @@ use sallyport_policy::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{KeySource, RouteMatch, is_default};
+use super::{KeySource, RouteMatch, TrafficMode, is_default};
 
 /// How often one may ask, counted for each key by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -13,6 +13,10 @@ pub struct RateLimit {
     /// The limit's name, unique in the policy. The RateLimit-Policy field, metrics and logs show it.
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
+    /// Whether a request over the limit is refused; by default as the policy's mode says. Shadow: it passes, and is
+    /// counted in metrics and named in logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<TrafficMode>,
     /// Who counts. Local (the default): each proxy by itself, so N replicas admit up to N times as much. Global: the
     /// rateLimitService, for all proxies together.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -53,6 +57,12 @@ impl RateLimit {
     #[must_use]
     pub fn cost(&self) -> u32 {
         self.cost.unwrap_or(1)
+    }
+
+    /// How many requests a proxy takes from the service at a time.
+    #[must_use]
+    pub fn lease(&self) -> u32 {
+        self.lease.unwrap_or(1)
     }
 }
 

@@ -7,9 +7,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-const EXPECTED: &str = "write None, {anyOf: [PROVIDER, …]} or {allOf: [PROVIDER, …]}";
+const EXPECTED: &str =
+    "write None, {anyOf: [PROVIDER, …]}, {allOf: [PROVIDER, …]} or {optional: [PROVIDER, …]}";
 
-/// Whose tokens a request needs, written `None`, `{anyOf: [PROVIDER, …]}` or `{allOf: [PROVIDER, …]}`.
+/// Whose tokens a request needs, written `None`, `{anyOf: [PROVIDER, …]}`, `{allOf: [PROVIDER, …]}` or
+/// `{optional: [PROVIDER, …]}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Require {
     /// Nobody's.
@@ -18,6 +20,8 @@ pub enum Require {
     AnyOf(Vec<String>),
     /// Each of these providers'.
     AllOf(Vec<String>),
+    /// One of these providers', or none at all. A token that is there must be valid.
+    Optional(Vec<String>),
 }
 
 impl Require {
@@ -26,7 +30,7 @@ impl Require {
     pub fn providers(&self) -> &[String] {
         match self {
             Self::None => &[],
-            Self::AnyOf(providers) | Self::AllOf(providers) => providers,
+            Self::AnyOf(providers) | Self::AllOf(providers) | Self::Optional(providers) => providers,
         }
     }
 }
@@ -37,6 +41,7 @@ impl Serialize for Require {
             Self::None => return serializer.serialize_str("None"),
             Self::AnyOf(providers) => ("anyOf", providers),
             Self::AllOf(providers) => ("allOf", providers),
+            Self::Optional(providers) => ("optional", providers),
         };
         let mut map = serializer.serialize_map(Some(1))?;
         map.serialize_entry(field, providers)?;
@@ -52,7 +57,7 @@ impl<'de> Deserialize<'de> for Require {
             type Value = Require;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("None, {anyOf: [PROVIDER, …]} or {allOf: [PROVIDER, …]}")
+                f.write_str("None, {anyOf: [PROVIDER, …]}, {allOf: [PROVIDER, …]} or {optional: [PROVIDER, …]}")
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Require, E> {
@@ -69,6 +74,7 @@ impl<'de> Deserialize<'de> for Require {
                 let require = match map.next_key::<String>()?.as_deref() {
                     Some("anyOf") => Require::AnyOf(map.next_value()?),
                     Some("allOf") => Require::AllOf(map.next_value()?),
+                    Some("optional") => Require::Optional(map.next_value()?),
                     Some(other) => {
                         return Err(de::Error::custom(format_args!(
                             "a requirement has no field {other:?}: {EXPECTED}"
@@ -101,7 +107,7 @@ impl JsonSchema for Require {
     /// [`check`](crate::check) say what is wrong.
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "None, {anyOf: [PROVIDER, …]} or {allOf: [PROVIDER, …]}.",
+            "description": "None, {anyOf: [PROVIDER, …]}, {allOf: [PROVIDER, …]} or {optional: [PROVIDER, …]}.",
             "x-kubernetes-preserve-unknown-fields": true,
         })
     }
@@ -113,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_requirement_is_read_and_written_in_the_same_form() {
-        for json in ["\"None\"", r#"{"anyOf":["a","b"]}"#, r#"{"allOf":["a"]}"#] {
+        for json in ["\"None\"", r#"{"anyOf":["a","b"]}"#, r#"{"allOf":["a"]}"#, r#"{"optional":["a"]}"#] {
             let require: Require = serde_json::from_str(json).unwrap();
             assert_eq!(serde_json::to_string(&require).unwrap(), json);
         }

@@ -5,21 +5,26 @@ use crate::request::Host;
 /// A host's name, or all names below one: `*.example.com` is `a.example.com` and `a.b.example.com`, but not
 /// `example.com`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum HostPattern {
+pub enum HostPattern {
+    /// The name.
     One(Box<[u8]>),
     /// The name, with the dot before it.
     Below(Box<[u8]>),
 }
 
 impl HostPattern {
-    pub(super) fn of(pattern: &str) -> Self {
+    /// Compiles a host that was checked before.
+    #[must_use]
+    pub fn of(pattern: &str) -> Self {
         match pattern.strip_prefix('*') {
             Some(below) => Self::Below(below.as_bytes().into()),
             None => Self::One(pattern.as_bytes().into()),
         }
     }
 
-    pub(super) fn matches(&self, host: &Host<'_>) -> bool {
+    /// Whether a request's host is one of these.
+    #[must_use]
+    pub fn matches(&self, host: &Host<'_>) -> bool {
         let host = host.as_bytes();
         match self {
             Self::One(name) => host == &**name,

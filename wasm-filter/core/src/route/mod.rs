@@ -29,7 +29,7 @@ pub use template::{InvalidTemplate, Template};
 use crate::RouteMatch;
 use crate::request::Request;
 use header_pattern::HeaderPattern;
-use host_pattern::HostPattern;
+pub use host_pattern::HostPattern;
 
 /// Whether a request is one of those that a rule is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

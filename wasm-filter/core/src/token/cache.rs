@@ -14,13 +14,13 @@ const MOST_ENTRIES: usize = 4096;
 /// How many bytes they may have together.
 const MOST_BYTES: usize = 4 << 20;
 
-/// Verified tokens of one worker, each with what it says, bounded in number and bytes. Whole tokens are compared.
+/// Verified tokens of one worker, each with what verified it and what it says, bounded in number and bytes. Whole tokens are compared.
 ///
 /// The oldest gives way to the newest: a token that is still in use is verified once more and comes back.
 #[derive(Debug)]
-pub struct VerifiedTokens<T> {
+pub struct VerifiedTokens<K, T> {
     /// By the end of the token, which is its signature: nobody can choose those that get here.
-    entries: HashMap<u64, Entry<T>, BuildHasherDefault<Identity>>,
+    entries: HashMap<u64, Entry<K, T>, BuildHasherDefault<Identity>>,
     /// In the order in which they came, each with its time: entries that were replaced stand here still.
     order: VecDeque<(u64, Monotonic)>,
     bytes: usize,
@@ -29,34 +29,34 @@ pub struct VerifiedTokens<T> {
 }
 
 #[derive(Debug)]
-struct Entry<T> {
+struct Entry<K, T> {
     token: Box<[u8]>,
-    /// Which provider's keys verified it, and which of their generations.
-    verified_by: (usize, u64),
+    /// What verified it.
+    verified_by: K,
     since: Monotonic,
     says: T,
 }
 
-impl<T> Default for VerifiedTokens<T> {
+impl<K: PartialEq, T> Default for VerifiedTokens<K, T> {
     fn default() -> Self {
         Self::bounded(MOST_ENTRIES, MOST_BYTES)
     }
 }
 
-impl<T> VerifiedTokens<T> {
+impl<K: PartialEq, T> VerifiedTokens<K, T> {
     fn bounded(most_entries: usize, most_bytes: usize) -> Self {
         Self { entries: HashMap::default(), order: VecDeque::new(), bytes: 0, most_entries, most_bytes }
     }
 
-    /// What a token says, if these keys of the provider verified it in the last [`REMEMBERED_FOR`].
-    pub fn get(&self, token: &[u8], provider: usize, keys: u64, now: Monotonic) -> Option<&T> {
+    /// What a token says, if these keys verified it in the last [`REMEMBERED_FOR`].
+    pub fn get(&self, token: &[u8], keys: &K, now: Monotonic) -> Option<&T> {
         let entry = self.entries.get(&fingerprint(token))?;
         let is_young = now.0.saturating_sub(entry.since.0) < REMEMBERED_FOR.as_millis() * 1_000_000;
-        (is_young && entry.verified_by == (provider, keys) && *entry.token == *token).then_some(&entry.says)
+        (is_young && entry.verified_by == *keys && *entry.token == *token).then_some(&entry.says)
     }
 
-    /// Remembers that these keys of the provider verified a token. One too large to be kept is not.
-    pub fn insert(&mut self, token: &[u8], provider: usize, keys: u64, now: Monotonic, says: T) {
+    /// Remembers that these keys verified a token. One too large to be kept is not.
+    pub fn insert(&mut self, token: &[u8], keys: K, now: Monotonic, says: T) {
         if token.len() > self.most_bytes {
             return;
         }
@@ -77,7 +77,7 @@ impl<T> VerifiedTokens<T> {
         }
         self.bytes += token.len();
         self.order.push_back((fingerprint, now));
-        let entry = Entry { token: token.into(), verified_by: (provider, keys), since: now, says };
+        let entry = Entry { token: token.into(), verified_by: keys, since: now, says };
         self.entries.insert(fingerprint, entry);
     }
 
@@ -142,40 +142,39 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_found_only_whole_and_only_for_the_keys_that_verified_it() {
+    fn a_token_is_found_only_whole_and_only_by_what_verified_it() {
         let mut tokens = VerifiedTokens::default();
-        tokens.insert(&token(1), 0, 7, Monotonic(0), "one");
-        assert_eq!(tokens.get(&token(1), 0, 7, Monotonic(0)), Some(&"one"));
-        assert_eq!(tokens.get(&token(1), 1, 7, Monotonic(0)), None, "another provider");
-        assert_eq!(tokens.get(&token(1), 0, 8, Monotonic(0)), None, "other keys");
-        assert_eq!(tokens.get(&token(2), 0, 7, Monotonic(0)), None);
+        tokens.insert(&token(1), 7, Monotonic(0), "one");
+        assert_eq!(tokens.get(&token(1), &7, Monotonic(0)), Some(&"one"));
+        assert_eq!(tokens.get(&token(1), &8, Monotonic(0)), None, "other keys");
+        assert_eq!(tokens.get(&token(2), &7, Monotonic(0)), None);
         let mut same_signature = token(1);
         same_signature[0] ^= 1;
-        assert_eq!(tokens.get(&same_signature, 0, 7, Monotonic(0)), None);
-        assert_eq!(tokens.get(b"short", 0, 7, Monotonic(0)), None);
+        assert_eq!(tokens.get(&same_signature, &7, Monotonic(0)), None);
+        assert_eq!(tokens.get(b"short", &7, Monotonic(0)), None);
     }
 
     #[test]
     fn a_token_is_remembered_for_five_minutes() {
         let mut tokens = VerifiedTokens::default();
-        tokens.insert(&token(1), 0, 0, Monotonic(SECOND), ());
-        assert!(tokens.get(&token(1), 0, 0, Monotonic(301 * SECOND - 1)).is_some());
-        assert!(tokens.get(&token(1), 0, 0, Monotonic(301 * SECOND)).is_none());
+        tokens.insert(&token(1), 0, Monotonic(SECOND), ());
+        assert!(tokens.get(&token(1), &0, Monotonic(301 * SECOND - 1)).is_some());
+        assert!(tokens.get(&token(1), &0, Monotonic(301 * SECOND)).is_none());
     }
 
     #[test]
     fn the_oldest_gives_way_and_bounds_hold() {
         let mut tokens = VerifiedTokens::bounded(10, 400);
         for i in 0..10_000u32 {
-            tokens.insert(&token(i), 0, 0, Monotonic(u64::from(i)), i);
+            tokens.insert(&token(i), 0, Monotonic(u64::from(i)), i);
             // Some come again and again.
-            tokens.insert(&token(0), 0, 0, Monotonic(u64::from(i)), 0);
+            tokens.insert(&token(0), 0, Monotonic(u64::from(i)), 0);
             assert!(tokens.len() <= 10 && tokens.bytes <= 400 && tokens.order.len() <= 20);
             assert_eq!(tokens.bytes, tokens.entries.values().map(|entry| entry.token.len()).sum::<usize>());
-            assert_eq!(tokens.get(&token(i), 0, 0, Monotonic(u64::from(i))), Some(&i));
+            assert_eq!(tokens.get(&token(i), &0, Monotonic(u64::from(i))), Some(&i));
         }
-        tokens.insert(&[b'a'; 401], 0, 0, Monotonic(0), 1);
-        assert!(tokens.get(&[b'a'; 401], 0, 0, Monotonic(0)).is_none());
+        tokens.insert(&[b'a'; 401], 0, Monotonic(0), 1);
+        assert!(tokens.get(&[b'a'; 401], &0, Monotonic(0)).is_none());
         assert!(!tokens.is_empty());
     }
 

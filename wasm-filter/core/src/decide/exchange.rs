@@ -1,0 +1,167 @@
+//! What is kept of a request until its response.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use super::token::Token;
+use crate::edit::{Facts, Operation};
+use crate::program::Program;
+use crate::request::{ClientAddress, HeaderList, Request};
+use crate::token::{Place, claim, header_value, scalar};
+
+/// What is kept of a request until its response.
+#[derive(Clone, Debug, Default)]
+pub struct Exchange {
+    /// Whether the policy is about it at all, and acts.
+    pub(super) is_edited: bool,
+    pub(super) tokens: Vec<SignedInWith>,
+    pub(super) client: Option<ClientAddress>,
+    pub(super) correlation: Option<Vec<u8>>,
+    /// Fields that tell of limits.
+    pub(super) limit_fields: Vec<(&'static str, String)>,
+}
+
+/// A token that let a request pass.
+#[derive(Clone, Debug)]
+pub(super) struct SignedInWith {
+    pub(super) provider: usize,
+    pub(super) token: Rc<Token>,
+    /// Its payload as it stands in the token.
+    pub(super) payload: Option<Vec<u8>>,
+    /// Where it was, by its provider's places.
+    pub(super) place: usize,
+}
+
+impl Exchange {
+    /// What is done to the request's headers: `each` is told one operation after the other.
+    pub fn edit_request(&self, program: &Program, headers: &HeaderList<'_>, mut each: impl FnMut(&Operation<'_>)) {
+        if !self.is_edited {
+            return;
+        }
+        let request = Request::of(headers);
+        let mut claims = Vec::new();
+        let mut taken = Vec::new();
+        for with in &self.tokens {
+            let Some(provider) = program.jwt.as_ref().and_then(|jwt| jwt.providers.get(with.provider)) else {
+                continue;
+            };
+            for to_header in &provider.spec.claims_to_headers {
+                let value = claim(&with.token.claims, &to_header.claim)
+                    .and_then(|claim| header_value(claim, to_header.encoding));
+                if let Some(value) = value {
+                    claims.push((to_header.header.as_str(), Cow::Owned(value.into_bytes())));
+                }
+            }
+            if let (Some(header), Some(payload)) = (&provider.spec.payload_to_header, &with.payload) {
+                claims.push((header.as_str(), Cow::Borrowed(payload.as_slice())));
+            }
+            if !provider.spec.forward
+                && let Some(place) = provider.places.get(with.place)
+            {
+                taken.push(place);
+            }
+        }
+        let find = |provider: &str, path: &[String]| self.claim_text(program, provider, path);
+        let changes = program.request.changes(&claims, &self.facts(&request, &find));
+        for operation in changes.operations(headers) {
+            each(&operation);
+        }
+        for place in taken {
+            take_away(place, &request, &mut each);
+        }
+    }
+
+    /// What is done to the request's trailers.
+    pub fn edit_trailers(&self, program: &Program, trailers: &HeaderList<'_>, each: impl FnMut(&Operation<'_>)) {
+        if self.is_edited {
+            program.request.trailers(trailers).iter().for_each(each);
+        }
+    }
+
+    /// Whether anything is done to the response's headers, so that they have to be read.
+    #[must_use]
+    pub fn edits_response(&self, program: &Program) -> bool {
+        self.is_edited && (!self.limit_fields.is_empty() || !program.response.is_empty())
+    }
+
+    /// What is done to the response's headers, `request` being those of the request as it came.
+    pub fn edit_response(
+        &self,
+        program: &Program,
+        request: &HeaderList<'_>,
+        headers: &HeaderList<'_>,
+        mut each: impl FnMut(&Operation<'_>),
+    ) {
+        if !self.is_edited {
+            return;
+        }
+        let request = Request::of(request);
+        let find = |provider: &str, path: &[String]| self.claim_text(program, provider, path);
+        let changes = program.response.changes(&self.facts(&request, &find));
+        for operation in changes.operations(headers) {
+            each(&operation);
+        }
+        for (name, value) in &self.limit_fields {
+            each(&Operation::Replace(name.as_bytes(), value.as_bytes()));
+        }
+    }
+
+    /// What header values can say of this request; `claim` is [`Self::claim_text`].
+    pub(super) fn facts<'a>(&'a self, request: &'a Request<'a>, claim: &'a ClaimText<'a>) -> Facts<'a> {
+        Facts { request, client: self.client, correlation: self.correlation.as_deref(), claim }
+    }
+
+    /// The claim of a provider's accepted token, by the names that lead to it, as text.
+    pub(super) fn claim_text<'a>(
+        &'a self,
+        program: &Program,
+        provider: &str,
+        path: &[String],
+    ) -> Option<Cow<'a, [u8]>> {
+        let providers = &program.jwt.as_ref()?.providers;
+        let is_its = |with: &&SignedInWith| {
+            providers.get(with.provider).is_some_and(|known| known.spec.name == provider)
+        };
+        let with = self.tokens.iter().find(is_its)?;
+        let text = claim(&with.token.claims, path).and_then(scalar)?;
+        Some(Cow::Borrowed(text.as_bytes()))
+    }
+}
+
+/// A claim of a provider's accepted token, by the names that lead to it.
+type ClaimText<'a> = dyn Fn(&str, &[String]) -> Option<Cow<'a, [u8]>> + 'a;
+
+/// Takes a token away from where it was.
+fn take_away(place: &Place, request: &Request<'_>, each: &mut impl FnMut(&Operation<'_>)) {
+    match place {
+        Place::Header { name, .. } => each(&Operation::Remove(name)),
+        Place::Cookie(name) => {
+            let is_it = |pair: &[u8]| {
+                let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+                pair.get(..end).is_some_and(|key| key.trim_ascii() == &**name)
+            };
+            let pairs = request.headers.values(b"cookie").flat_map(|value| value.split(|byte| *byte == b';'));
+            let kept: Vec<&[u8]> =
+                pairs.map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty() && !is_it(pair)).collect();
+            if kept.is_empty() {
+                each(&Operation::Remove(b"cookie"));
+            } else {
+                each(&Operation::Replace(b"cookie", &kept.join(&b"; "[..])));
+            }
+        }
+        Place::QueryParameter(name) => {
+            let Some(query) = request.path.query() else { return };
+            let is_it = |pair: &[u8]| {
+                let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+                pair.get(..end).and_then(crate::request::percent_decode).as_deref() == Some(name)
+            };
+            let kept: Vec<&[u8]> = query.split(|byte| *byte == b'&').filter(|pair| !is_it(pair)).collect();
+            let mut path = request.path.as_bytes().to_vec();
+            if !kept.is_empty() {
+                path.push(b'?');
+                path.extend_from_slice(&kept.join(&b'&'));
+            }
+            each(&Operation::Replace(b":path", &path));
+        }
+    }
+}

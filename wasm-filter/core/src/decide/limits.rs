@@ -1,0 +1,378 @@
+//! Whether a request is within its limits.
+//!
+//! All limits that apply are consulted, and charged only if all admit. Limits that this proxy counts are asked first,
+//! which costs little; then those that a service counts, whose tokens can be given back; then the proxy's are charged.
+
+use std::time::Duration;
+
+use super::limit_key::{Keyed, Subject, key_of};
+use crate::WhenUnavailable;
+use crate::host::{Host, HostError, SharedData};
+use crate::limit::charge::{self, Charge, Effect, LocalLimit, Verdict};
+use crate::limit::fields::ServiceLimit;
+use crate::limit::key::{Key, Secret};
+use crate::limit::lease::{Ask, Leases, Reply, Take, Token, Window};
+use crate::limit::rls::{self, Descriptor, GlobalKey, Unit};
+use crate::limit::table::{Table, TableError, TableName, TableUse};
+use crate::program::{CountedBy, LimitProgram, Program};
+
+/// Where a worker counts one limit.
+#[derive(Debug)]
+enum Counter {
+    /// In this proxy.
+    Local(LocalLimit),
+    /// By the service; by this proxy while the service is away, where the policy says so.
+    Service { leases: Leases, unit: Unit, fallback: Option<LocalLimit> },
+}
+
+/// Where a worker counts all limits of a policy.
+#[derive(Debug)]
+pub(super) struct Counters {
+    secret: Secret,
+    counters: Vec<Counter>,
+}
+
+/// A limit that a request falls under.
+#[derive(Clone, Debug)]
+pub(super) struct Applied {
+    /// Which of the policy's.
+    limit: usize,
+    parts: Vec<Vec<u8>>,
+    key: Key,
+    /// Of one that the service counts: what it said.
+    reply: Option<Reply>,
+}
+
+/// Limits that wait for the service.
+#[derive(Debug)]
+pub struct Asking {
+    applied: Vec<Applied>,
+    shadowed: Vec<usize>,
+    calls: Vec<Call>,
+}
+
+/// A call that the service has not answered yet.
+#[derive(Debug)]
+struct Call {
+    /// Whose, by its place among those that apply.
+    applied: usize,
+    ask: Ask,
+    descriptor: Descriptor,
+    answered: bool,
+}
+
+/// What all limits say of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// The limit that refuses it, by its place in the policy.
+    pub refused_by: Option<Refused>,
+    /// Limits in shadow mode that would have refused it.
+    pub shadowed: Vec<usize>,
+    /// The limits that it falls under, and what is left of each.
+    pub standing: Vec<(usize, ServiceLimit)>,
+}
+
+/// A refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The limit, by its place in the policy.
+    pub limit: usize,
+    /// How long until it is worth asking again.
+    pub wait: Duration,
+    /// Why.
+    pub reason: RefusedFor,
+}
+
+/// Why a limit refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedFor {
+    /// It is used up.
+    Over,
+    /// A part of its key is missing.
+    MissingKey,
+    /// The service did not answer.
+    ServiceUnavailable,
+}
+
+/// What came of the limits, or how far they came.
+#[derive(Debug)]
+pub(super) enum Stage {
+    Counted(Counted),
+    Asking(Asking),
+}
+
+/// How long a client should wait that was refused for what no time mends.
+const NO_USE_TO_WAIT: Duration = Duration::from_secs(1);
+
+impl Counters {
+    /// Opens the places where the limits are counted: counts of a limit that did not change are found again.
+    pub(super) fn open(program: &Program, shared: &dyn SharedData, random: [u8; 16]) -> Result<Self, TableError> {
+        let secret = Secret::establish(shared, random)?;
+        let counters = program.limits.iter().map(|limit| {
+            let table = |use_| {
+                let name = TableName {
+                    namespace: &program.policy.namespace,
+                    policy: &program.policy.name,
+                    limit: &limit.spec.name,
+                    use_,
+                };
+                let interval = limit.gcra.interval().as_nanos().to_le_bytes();
+                let burst = limit.gcra.burst().get().to_le_bytes();
+                Table::open(shared, name, &[&interval, &burst])
+            };
+            let local = || Ok::<_, TableError>(LocalLimit { gcra: limit.gcra, table: table(TableUse::Counts)? });
+            Ok(match limit.counted_by {
+                CountedBy::Proxy => Counter::Local(local()?),
+                CountedBy::Service(unit) => Counter::Service {
+                    leases: Leases {
+                        table: table(TableUse::Leases)?,
+                        size: limit.lease,
+                        period: limit.spec.limit.period.into(),
+                    },
+                    unit,
+                    fallback: match program.when_unavailable() {
+                        WhenUnavailable::Local => Some(local()?),
+                        WhenUnavailable::Allow | WhenUnavailable::Deny => None,
+                    },
+                },
+            })
+        });
+        Ok(Self { secret, counters: counters.collect::<Result<_, TableError>>()? })
+    }
+
+    /// Consults the limits that the request falls under.
+    pub(super) fn begin(
+        &self,
+        program: &Program,
+        subject: &Subject<'_>,
+        host: &dyn Host,
+    ) -> Result<Stage, HostError> {
+        let mut applied = Vec::new();
+        let mut shadowed = Vec::new();
+        for (at, limit) in program.limits.iter().enumerate() {
+            if !applies(limit, subject) {
+                continue;
+            }
+            match key_of(limit, subject) {
+                Keyed::By(parts) => {
+                    let key = Key::new(&self.secret, parts.iter().map(Vec::as_slice));
+                    applied.push(Applied { limit: at, parts, key, reply: None });
+                }
+                Keyed::Not => {}
+                Keyed::Refused if !limit.enforces => shadowed.push(at),
+                Keyed::Refused => {
+                    let refused =
+                        Refused { limit: at, wait: NO_USE_TO_WAIT, reason: RefusedFor::MissingKey };
+                    return Ok(Stage::Counted(Counted { refused_by: Some(refused), ..Counted::default() }));
+                }
+            }
+        }
+        if applied.iter().any(|applied| self.leases(applied.limit).is_some()) {
+            let charges = self.charges(program, &applied);
+            let peeked = charge::peek(host, host, &charges)?;
+            if peeked.refused_by.is_some() {
+                return Ok(Stage::Counted(self.counted(program, &applied, &peeked, shadowed)));
+            }
+        }
+        let calls = self.take(program, &mut applied, host)?;
+        if calls.is_empty() {
+            return self.finish(program, &applied, shadowed, host).map(Stage::Counted);
+        }
+        Ok(Stage::Asking(Asking { applied, shadowed, calls }))
+    }
+
+    /// Takes a token of each limit that the service counts, and says for which it has to be asked.
+    fn take(
+        &self,
+        program: &Program,
+        applied: &mut [Applied],
+        host: &dyn Host,
+    ) -> Result<Vec<Call>, HostError> {
+        let mut calls = Vec::new();
+        for (at, applied) in applied.iter_mut().enumerate() {
+            let (Some((leases, unit)), Some(limit)) =
+                (self.leases(applied.limit), program.limits.get(applied.limit))
+            else {
+                continue;
+            };
+            match leases.take(host, host.monotonic(), applied.key, program.service_timeout())? {
+                Take::Token(token) => applied.reply = Some(Reply::Token(token)),
+                Take::Over(window) => applied.reply = Some(Reply::Over(window)),
+                Take::Ask(ask) => {
+                    let descriptor = Descriptor {
+                        policy: format!("{}/{}", program.policy.namespace, program.policy.name),
+                        limit: limit.spec.name.clone(),
+                        requests: limit.spec.limit.requests,
+                        unit,
+                        key: GlobalKey::new(applied.parts.iter().map(Vec::as_slice)),
+                    };
+                    calls.push(Call { applied: at, ask, descriptor, answered: false });
+                }
+            }
+        }
+        Ok(calls)
+    }
+
+    /// Takes in what the service answered to the call at `index`; `None`: it did not answer. Whether it was the last
+    /// answer that was waited for.
+    pub(super) fn answered(
+        &self,
+        asking: &mut Asking,
+        index: usize,
+        answer: Option<&[u8]>,
+        host: &dyn Host,
+    ) -> bool {
+        if let Some(call) = asking.calls.get_mut(index)
+            && !call.answered
+            && let Some(applied) = asking.applied.get_mut(call.applied)
+            && let Some((leases, _)) = self.leases(applied.limit)
+        {
+            call.answered = true;
+            let answer = answer.and_then(|answer| rls::decode(answer, &call.descriptor).ok());
+            applied.reply = Some(leases.answered(host, host.monotonic(), call.ask, answer));
+        }
+        asking.calls.iter().all(|call| call.answered)
+    }
+
+    /// Charges what this proxy counts, once the service has said what it counts.
+    pub(super) fn finish(
+        &self,
+        program: &Program,
+        applied: &[Applied],
+        shadowed: Vec<usize>,
+        host: &dyn Host,
+    ) -> Result<Counted, HostError> {
+        let charges = self.charges(program, applied);
+        let refused = applied.iter().find_map(|applied| self.refused_by_service(program, applied));
+        let outcome = match refused {
+            Some(_) => charge::peek(host, host, &charges),
+            None => charge::charge(host, host, &charges),
+        };
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                self.give_back(applied, host);
+                return Err(error);
+            }
+        };
+        let mut counted = self.counted(program, applied, &outcome, shadowed);
+        if let Some(refused) = refused
+            && counted.refused_by.is_none_or(|other| other.wait < refused.wait)
+        {
+            counted.refused_by = Some(refused);
+        }
+        if counted.refused_by.is_some() {
+            self.give_back(applied, host);
+        }
+        Ok(counted)
+    }
+
+    /// Tokens of a request that is not admitted are for others.
+    pub(super) fn give_back(&self, applied: &[Applied], host: &dyn Host) {
+        for applied in applied {
+            if let (Some(Reply::Token(token)), Some((leases, _))) = (applied.reply, self.leases(applied.limit)) {
+                leases.give_back(host, host.monotonic(), token);
+            }
+        }
+    }
+
+    fn refused_by_service(&self, program: &Program, applied: &Applied) -> Option<Refused> {
+        let limit = program.limits.get(applied.limit).filter(|limit| limit.enforces)?;
+        self.leases(applied.limit)?;
+        match applied.reply {
+            Some(Reply::Over(window)) => {
+                Some(Refused { limit: applied.limit, wait: window.reset, reason: RefusedFor::Over })
+            }
+            Some(Reply::Unavailable) | None if program.when_unavailable() == WhenUnavailable::Deny => {
+                let wait = limit.spec.limit.period.into();
+                let wait = NO_USE_TO_WAIT.min(wait);
+                Some(Refused { limit: applied.limit, wait, reason: RefusedFor::ServiceUnavailable })
+            }
+            Some(Reply::Unavailable | Reply::Token(_)) | None => None,
+        }
+    }
+
+    fn leases(&self, limit: usize) -> Option<(&Leases, Unit)> {
+        match self.counters.get(limit)? {
+            Counter::Local(_) => None,
+            Counter::Service { leases, unit, .. } => Some((leases, *unit)),
+        }
+    }
+
+    /// What this proxy counts for a limit that applies.
+    fn local(&self, applied: &Applied) -> Option<&LocalLimit> {
+        match self.counters.get(applied.limit)? {
+            Counter::Local(local) => Some(local),
+            Counter::Service { fallback, .. } => {
+                fallback.as_ref().filter(|_| applied.reply == Some(Reply::Unavailable))
+            }
+        }
+    }
+
+    fn charges<'c>(&'c self, program: &Program, applied: &[Applied]) -> Vec<Charge<'c>> {
+        let charges = applied.iter().filter_map(|applied| {
+            let limit = program.limits.get(applied.limit)?;
+            Some(Charge {
+                limit: self.local(applied)?,
+                key: applied.key,
+                requests: limit.cost,
+                effect: if limit.enforces { Effect::Enforce } else { Effect::Shadow },
+            })
+        });
+        charges.collect()
+    }
+
+    /// What clients and logs are told.
+    fn counted(
+        &self,
+        program: &Program,
+        applied: &[Applied],
+        outcome: &charge::Outcome,
+        mut shadowed: Vec<usize>,
+    ) -> Counted {
+        let mut counted = Counted::default();
+        let mut charged = 0;
+        for applied in applied {
+            let Some(limit) = program.limits.get(applied.limit) else { continue };
+            let shadow = |over: bool| over && !limit.enforces;
+            if let Some(local) = self.local(applied) {
+                let Some(finding) = outcome.findings.get(charged) else { continue };
+                if outcome.refused_by == Some(charged) {
+                    counted.refused_by =
+                        Some(Refused { limit: applied.limit, wait: finding.wait, reason: RefusedFor::Over });
+                }
+                charged += 1;
+                if shadow(finding.verdict != Verdict::Within) {
+                    shadowed.push(applied.limit);
+                }
+                counted.standing.push((applied.limit, ServiceLimit::local(&local.gcra, &finding.standing)));
+            } else if let Some(Reply::Token(Token { window, .. }) | Reply::Over(window)) = applied.reply {
+                if shadow(matches!(applied.reply, Some(Reply::Over(_)))) {
+                    shadowed.push(applied.limit);
+                }
+                let Window { remaining, reset } = window;
+                counted.standing.push((applied.limit, ServiceLimit::fixed(remaining, reset)));
+            }
+        }
+        counted.shadowed = shadowed;
+        counted
+    }
+}
+
+impl Asking {
+    /// The messages that are to be sent to the service, one a call.
+    pub fn messages(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.calls.iter().map(|call| rls::encode(&call.descriptor, call.ask.hits.get()))
+    }
+
+    pub(super) fn into_parts(self) -> (Vec<Applied>, Vec<usize>) {
+        (self.applied, self.shadowed)
+    }
+}
+
+/// Whether the limit counts the request: one that it may be about counts, and one that is surely exempt does not.
+fn applies(limit: &LimitProgram, subject: &Subject<'_>) -> bool {
+    let counts = limit.matches.is_empty()
+        || limit.matches.iter().any(|route| route.fit(subject.request).possible());
+    counts && !limit.exempt.iter().any(|route| route.opens(subject.request))
+}

@@ -1,0 +1,221 @@
+//! Keys that are fetched: what a worker has of them, and what all workers share.
+
+use std::rc::Rc;
+
+use sallyport_policy::Duration;
+
+use super::cache_control::freshness;
+use super::schedule::{Cell, Schedule, nanos};
+use super::unknown::UnknownKids;
+use crate::host::{Expect, HostError, Monotonic, Shared, SharedData, WriteError};
+use crate::jose::KeySet;
+
+/// Fetched anew so often, where neither the policy nor the answer says.
+const REFRESH: Duration = Duration::from_secs(300);
+/// Whatever the answer says, keys are not fetched more often than this.
+const SHORTEST: Duration = Duration::from_secs(30);
+/// How many bytes of an answer are read.
+pub const MOST_BYTES: usize = 256 << 10;
+
+/// An answer to a fetch.
+#[derive(Clone, Copy, Debug)]
+pub struct Fetched<'a> {
+    /// The status code.
+    pub status: u16,
+    /// The values of its Cache-Control fields.
+    pub cache_control: &'a [&'a [u8]],
+    /// How old it is already, in seconds: its Age field (RFC 9111 §5.1).
+    pub age: u64,
+    /// Its body, up to one byte more than [`MOST_BYTES`].
+    pub body: &'a [u8],
+}
+
+/// What became of a fetch, for metrics and logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetch {
+    /// It brought other keys.
+    Changed,
+    /// It brought the same keys.
+    Same,
+    /// Nobody answered.
+    NoAnswer,
+    /// The answer was not 200: redirects are not followed.
+    Status(u16),
+    /// The answer was larger than [`MOST_BYTES`].
+    TooLarge,
+    /// The answer was no key set with a key that can be used.
+    Unusable,
+}
+
+/// What a request finds when it asks for a provider's keys.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// These.
+    Keys(Rc<KeySet>),
+    /// None yet, but they are on their way.
+    Coming,
+    /// None: they could not be fetched, or what was fetched is too old.
+    None,
+}
+
+/// A provider's keys in one worker.
+#[derive(Debug)]
+pub struct RemoteKeys {
+    schedule: Cell,
+    /// Where all workers find the keys as they were fetched.
+    place: Vec<u8>,
+    refresh: Option<Duration>,
+    max_stale: Duration,
+    seen: Schedule,
+    keys: Option<Rc<KeySet>>,
+    unknown: UnknownKids,
+}
+
+impl RemoteKeys {
+    /// The keys that workers share under `name`, which tells this policy, provider and address from all others.
+    #[must_use]
+    pub fn new(name: &str, refresh: Option<Duration>, max_stale: Duration) -> Self {
+        let place = |what: &str| format!("sallyport/keys/{what}/{name}").into_bytes();
+        Self {
+            schedule: Cell::new(place("schedule")),
+            place: place("set"),
+            refresh,
+            max_stale,
+            seen: Schedule::default(),
+            keys: None,
+            unknown: UnknownKids::default(),
+        }
+    }
+
+    /// The keys as this worker last saw them.
+    #[must_use]
+    pub fn current(&self, now: Monotonic) -> Found {
+        match &self.keys {
+            Some(keys) if now.0.saturating_sub(self.seen.fetched.0) <= nanos(self.max_stale) => {
+                Found::Keys(Rc::clone(keys))
+            }
+            _ if self.seen.failures == 0 || self.seen.taken_until > now => Found::Coming,
+            _ => Found::None,
+        }
+    }
+
+    /// How long ago the keys arrived, in nanoseconds.
+    #[must_use]
+    pub fn age(&self, now: Monotonic) -> Option<u64> {
+        self.keys.as_ref().map(|_| now.0.saturating_sub(self.seen.fetched.0))
+    }
+
+    /// Looks whether another worker has fetched: whether a fetch ended since this was last asked.
+    ///
+    /// # Errors
+    /// The proxy failed.
+    pub fn look(&mut self, shared: &dyn SharedData) -> Result<bool, HostError> {
+        let schedule = self.schedule.read(shared)?;
+        if schedule.generation != self.seen.generation
+            && let Some(set) = shared.read(&self.place)?
+            && let Ok(keys) = KeySet::from_jwks(&set.value)
+        {
+            self.keys = Some(Rc::new(keys));
+            self.unknown.clear();
+        }
+        let ended = schedule.ended != self.seen.ended;
+        self.seen = schedule;
+        Ok(ended)
+    }
+
+    /// Whether this worker has to fetch now: it has taken that on, and no other will.
+    ///
+    /// # Errors
+    /// The proxy failed.
+    pub fn take_on(&mut self, shared: &dyn SharedData, now: Monotonic) -> Result<bool, HostError> {
+        // Nearly always nothing is due, which needs no look.
+        Ok(self.seen.is_due(now) && self.schedule.take_on(shared, now)?)
+    }
+
+    /// A token names a key that is not among the keys: whether a fetch is on its way that may bring it.
+    ///
+    /// # Errors
+    /// The proxy failed.
+    pub fn ask_for(
+        &mut self,
+        shared: &dyn SharedData,
+        kid: &str,
+        now: Monotonic,
+    ) -> Result<bool, HostError> {
+        if self.unknown.contains(kid, now) {
+            return Ok(false);
+        }
+        let hope = self.schedule.ask(shared, now)?;
+        if hope {
+            self.seen = self.schedule.read(shared)?;
+        } else {
+            self.unknown.insert(kid, now);
+        }
+        Ok(hope)
+    }
+
+    /// The fetch that this worker took on has ended. Keys that can't be used replace none.
+    ///
+    /// # Errors
+    /// The proxy failed.
+    pub fn fetched(
+        &mut self,
+        shared: &dyn SharedData,
+        answer: Option<Fetched<'_>>,
+        now: Monotonic,
+        jitter: u32,
+    ) -> Result<Fetch, HostError> {
+        let (outcome, keys) = match judge(answer) {
+            Err(outcome) => {
+                self.schedule.fail(shared, now, jitter)?;
+                return Ok(outcome);
+            }
+            Ok((answer, keys)) => (answer, keys),
+        };
+        let changed = self.keys.as_ref().is_none_or(|before| before.fingerprint() != keys.fingerprint());
+        if changed {
+            // The keys first: who sees the schedule's new generation must find them.
+            replace(shared, &self.place, outcome.body)?;
+        }
+        self.schedule.succeed(shared, now, self.lifetime(&outcome), changed, jitter)?;
+        Ok(if changed { Fetch::Changed } else { Fetch::Same })
+    }
+
+    /// How long keys are good: as the policy says, else as the answer does.
+    fn lifetime(&self, answer: &Fetched<'_>) -> Duration {
+        self.refresh.unwrap_or_else(|| {
+            freshness(answer.cache_control.iter().copied()).map_or(REFRESH, |fresh| {
+                let left = Duration::from_secs(fresh.as_secs().saturating_sub(answer.age));
+                left.max(SHORTEST).min(self.max_stale)
+            })
+        })
+    }
+}
+
+fn judge(answer: Option<Fetched<'_>>) -> Result<(Fetched<'_>, KeySet), Fetch> {
+    let answer = answer.ok_or(Fetch::NoAnswer)?;
+    if answer.status != 200 {
+        return Err(Fetch::Status(answer.status));
+    }
+    if answer.body.len() > MOST_BYTES {
+        return Err(Fetch::TooLarge);
+    }
+    let keys = KeySet::from_jwks(answer.body).map_err(|_| Fetch::Unusable)?;
+    Ok((answer, keys))
+}
+
+/// Writes a value over whatever is there.
+fn replace(shared: &dyn SharedData, key: &[u8], value: &[u8]) -> Result<(), HostError> {
+    loop {
+        let expect = match shared.read(key)? {
+            Some(Shared { version, .. }) => Expect::Version(version),
+            None => Expect::Absent,
+        };
+        match shared.write(key, value, expect) {
+            Ok(()) => return Ok(()),
+            // Only a worker whose fetch took longer than it may comes in between.
+            Err(WriteError::Changed) => {}
+            Err(WriteError::Host(error)) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! How often one may ask, compiled.
+
+use std::num::NonZeroU32;
+
+use crate::limit::fields::QuotaPolicy;
+use crate::limit::gcra::Gcra;
+use crate::limit::rls::Unit;
+use crate::route::{Route, Template};
+use crate::{KeySource, LimitScope, MissingKey, RateLimit, TrafficMode};
+
+/// How often one may ask.
+#[derive(Debug)]
+pub struct LimitProgram {
+    /// The limit, as the policy has it.
+    pub spec: RateLimit,
+    /// The requests that count: any of these; none: all.
+    pub matches: Vec<Route>,
+    /// The requests that do not.
+    pub exempt: Vec<Route>,
+    /// What is counted apart.
+    pub key: Vec<KeyPart>,
+    /// What happens to a request that lacks a part of the key.
+    pub on_missing_key: MissingKey,
+    /// The limit as this proxy counts it.
+    pub gcra: Gcra,
+    /// As how many requests one counts.
+    pub cost: u32,
+    /// How many requests are taken from the service at a time.
+    pub lease: NonZeroU32,
+    /// Who counts.
+    pub counted_by: CountedBy,
+    /// Whether it refuses.
+    pub enforces: bool,
+    /// What clients are told of it.
+    pub quota: QuotaPolicy,
+}
+
+/// Who counts for a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountedBy {
+    /// This proxy.
+    Proxy,
+    /// The rate limit service, by this unit.
+    Service(Unit),
+}
+
+/// A part of a limit's key.
+#[derive(Debug)]
+pub struct KeyPart {
+    /// The part, as the policy has it.
+    pub source: KeySource,
+    /// Of a claim: whose, by its place in the policy.
+    pub provider: Option<usize>,
+    /// Of a path: the templates of which the first that fits stands for it.
+    pub templates: Vec<Template>,
+}
+
+impl LimitProgram {
+    /// Compiles a limit that was checked before; `None` where the check found it wrong.
+    pub(super) fn compile(
+        limit: &RateLimit,
+        mode: TrafficMode,
+        provider: impl Fn(&str) -> Option<usize>,
+    ) -> Option<Self> {
+        let routes = |matches: &[crate::RouteMatch]| {
+            matches.iter().filter_map(|route| Route::compile(route).ok()).collect()
+        };
+        let key = limit.key.iter().map(|source| KeyPart {
+            source: source.clone(),
+            provider: match source {
+                KeySource::Claim(claim) => provider(&claim.provider),
+                _ => None,
+            },
+            templates: match source {
+                KeySource::Path(path) => {
+                    path.templates.iter().filter_map(|template| Template::parse(template).ok()).collect()
+                }
+                _ => Vec::new(),
+            },
+        });
+        Some(Self {
+            matches: routes(&limit.matches),
+            exempt: routes(&limit.exempt),
+            key: key.collect(),
+            on_missing_key: limit.on_missing_key,
+            gcra: Gcra::new(&limit.limit).ok()?,
+            cost: limit.cost(),
+            lease: NonZeroU32::new(limit.lease())?,
+            counted_by: match limit.scope {
+                LimitScope::Local => CountedBy::Proxy,
+                LimitScope::Global => CountedBy::Service(Unit::of(limit.limit.period.into())?),
+            },
+            enforces: mode == TrafficMode::Enforce && limit.mode != Some(TrafficMode::Shadow),
+            quota: QuotaPolicy::new(&limit.name, &limit.limit),
+            spec: limit.clone(),
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! Which headers come and go.
+
+use serde_json::json;
+
+use super::proxy::{Proxy, Request};
+use super::tokens::{provider, token};
+
+fn signed_in(more: serde_json::Value) -> Proxy {
+    let mut one = provider("one", "one");
+    one.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    Proxy::with(json!({
+        "jwt": {"providers": [one], "rules": [
+            {"name": "open", "match": [{"path": {"exact": "/open"}}], "require": "None"},
+            {"name": "all", "match": [{}], "require": {"anyOf": ["one"]}},
+        ]},
+    }))
+}
+
+#[test]
+fn claims_become_headers_and_whatever_the_client_sent_there_is_gone() {
+    let mut proxy = signed_in(json!({
+        "claimsToHeaders": [
+            {"claim": ["sub"], "header": "x-user-id"}, {"claim": ["roles"], "header": "x-roles"},
+            {"claim": ["org"], "header": "x-org", "encoding": "Base64urlJson"},
+        ],
+        "payloadToHeader": "x-claims",
+    }));
+    let forged = |request: Request| {
+        request.with("x-user-id", "root").with("X-User-Id", "root").with("x_user_id", "root").with("x-claims", "e30")
+    };
+    let signed = token("one", json!({"roles": ["a", "b"], "org": {"id": 1}}));
+    let got = proxy.ask(&forged(Request::get("/")).bearer(&signed));
+    assert_eq!(got.status, 200);
+    let users: Vec<_> = got.headers.iter().filter(|(name, _)| name.to_lowercase().contains("user")).collect();
+    assert_eq!(users, [&("x-user-id".to_owned(), "alice".to_owned())]);
+    assert_eq!(got.header("x-roles"), Some("a,b"));
+    assert_eq!(got.header("x-org"), Some("eyJpZCI6MX0"));
+    assert_eq!(got.header("x-claims"), signed.split('.').nth(1));
+    assert_eq!(got.header("authorization"), None);
+
+    let got = proxy.ask(&forged(Request::get("/open")));
+    assert_eq!(got.status, 200);
+    assert!(!got.headers.iter().any(|(name, _)| name.to_lowercase().contains("user")), "{got:?}");
+    assert_eq!(got.header("x-claims"), None);
+}
+
+#[test]
+fn a_claim_that_no_header_can_hold_sets_none() {
+    let mut proxy = signed_in(json!({"claimsToHeaders": [{"claim": ["sub"], "header": "x-user-id"}]}));
+    let request = Request::get("/").with("x-user-id", "root");
+    let got = proxy.ask(&request.bearer(&token("one", json!({"sub": "a\r\nx-admin: 1"}))));
+    assert_eq!((got.status, got.header("x-user-id")), (200, None));
+}
+
+#[test]
+fn a_token_is_forwarded_only_where_the_policy_says_so() {
+    let signed = token("one", json!({}));
+    for forward in [false, true] {
+        let from = json!([{"cookie": "t"}, {"queryParameter": "t"}, {"header": "authorization", "scheme": "Bearer"}]);
+        let mut proxy = signed_in(json!({"forward": forward, "tokenFrom": from}));
+        let got = proxy.ask(&Request::get("/").bearer(&signed));
+        assert_eq!(got.header("authorization").is_some(), forward);
+        let cookie = format!("a=b; t={signed}; c=d");
+        let got = proxy.ask(&Request::get("/").with("cookie", &cookie));
+        assert_eq!(got.header("cookie"), Some(if forward { cookie.as_str() } else { "a=b; c=d" }));
+        let path = format!("/x?a=b&t={signed}&c=d");
+        let got = proxy.ask(&Request::get(&path));
+        assert_eq!(got.header(":path"), Some(if forward { path.as_str() } else { "/x?a=b&c=d" }));
+    }
+}
+
+#[test]
+fn responses_and_our_own_answers_get_the_policy_s_headers() {
+    let mut proxy = Proxy::with(json!({
+        "jwt": {"providers": [provider("one", "one")],
+                "rules": [{"name": "all", "match": [{}], "require": {"anyOf": ["one"]}}]},
+        "headers": {
+            "correlation": {"header": "x-correlation-id", "accept": "Valid", "respond": true},
+            "response": {"frameOptions": "DENY", "remove": ["server"],
+                         "set": [{"name": "x-served-to", "value": "to %{client-address}"}]},
+        },
+    }));
+    let request = Request::get("/").bearer(&token("one", json!({}))).with("x-correlation-id", "abc");
+    let got = proxy.ask(&request);
+    assert_eq!(got.header("x-correlation-id"), Some("abc"));
+    let response = proxy.response(&request, &got, &[("server", "x"), ("x-frame-options", "SAMEORIGIN")]);
+    let mut response: Vec<_> = response.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    response.sort_unstable();
+    let want =
+        [("x-correlation-id", "abc"), ("x-frame-options", "DENY"), ("x-served-to", "to 192.0.2.7")];
+    assert_eq!(response, want);
+
+    let got = proxy.ask(&Request::get("/").with("x-correlation-id", "abc"));
+    assert_eq!(got.status, 401);
+    assert_eq!(got.header("x-frame-options"), Some("DENY"));
+    assert_eq!(got.header("x-correlation-id"), Some("abc"));
+    assert_eq!(got.header("cache-control"), Some("no-store"));
+    assert_eq!(got.header("www-authenticate"), Some("Bearer realm=\"api\""));
+}

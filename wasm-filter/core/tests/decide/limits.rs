@@ -1,0 +1,253 @@
+//! How often one may ask.
+
+use prost::Message as _;
+use serde_json::{Value, json};
+
+use super::proxy::{Got, Proxy, Request};
+use super::tokens::{provider, token};
+
+fn limited(limits: Value) -> Proxy {
+    Proxy::with(json!({"rateLimits": limits}))
+}
+
+#[track_caller]
+fn admitted(proxy: &mut Proxy, request: &Request, most: usize) -> usize {
+    (0..most).filter(|_| proxy.ask(request).status == 200).count()
+}
+
+#[test]
+fn a_burst_is_admitted_then_the_steady_rate_and_the_client_is_told() {
+    let mut proxy =
+        limited(json!([{"name": "all", "limit": {"requests": 60, "period": "1m", "burst": 3}}]));
+    let request = Request::get("/");
+    assert_eq!(admitted(&mut proxy, &request, 5), 3);
+    let got = proxy.ask(&request);
+    assert_eq!((got.status, got.told.as_str()), (429, "denied over_limit"));
+    assert_eq!(got.header("retry-after"), Some("1"));
+    assert_eq!(got.header("ratelimit-policy"), Some("\"all\";q=60;w=60"));
+    assert_eq!(got.header("ratelimit"), Some("\"all\";r=0;t=1"));
+    proxy.host.seconds.set(1002);
+    assert_eq!(admitted(&mut proxy, &request, 5), 2);
+}
+
+#[test]
+fn an_admitted_response_tells_what_is_left() {
+    let mut proxy = limited(json!([{"name": "all", "limit": {"requests": 10, "period": "10s"}}]));
+    let request = Request::get("/");
+    let got = proxy.ask(&request);
+    let response = proxy.response(&request, &got, &[(":status", "200")]);
+    assert!(response.contains(&("ratelimit".to_owned(), "\"all\";r=9;t=9".to_owned())), "{response:?}");
+}
+
+#[test]
+fn keys_are_counted_apart() {
+    let mut proxy = limited(json!([
+        {"name": "each", "key": [{"header": {"name": "x-tenant"}}, {"method": {}}],
+         "limit": {"requests": 1, "period": "1m"}},
+    ]));
+    let ask = |tenant: &str, method: &str| Request::get("/").with("x-tenant", tenant).with(":method", method);
+    for (tenant, method) in [("a", "GET"), ("b", "GET"), ("a", "POST")] {
+        assert_eq!(admitted(&mut proxy, &ask(tenant, method), 2), 1, "{tenant} {method}");
+    }
+    // Methods that nobody defined have one limit together.
+    assert_eq!(admitted(&mut proxy, &ask("a", "MADE-UP"), 2), 1);
+    assert_eq!(admitted(&mut proxy, &ask("a", "MADE-UP-TOO"), 2), 0);
+}
+
+#[test]
+fn a_claim_is_a_key_only_of_whoever_signed_in() {
+    let mut proxy = Proxy::with(json!({
+        "jwt": {"providers": [provider("one", "one")],
+                "rules": [{"name": "all", "match": [{}], "require": {"optional": ["one"]}}]},
+        "rateLimits": [{"name": "user", "key": [{"claim": {"provider": "one", "path": ["sub"]}}],
+                        "onMissingKey": "Deny", "limit": {"requests": 1, "period": "1m"}}],
+    }));
+    for user in ["alice", "bob"] {
+        let request = Request::get("/").bearer(&token("one", json!({"sub": user})));
+        assert_eq!(admitted(&mut proxy, &request, 2), 1, "{user}");
+    }
+    let got = proxy.ask(&Request::get("/"));
+    assert_eq!((got.status, got.told.as_str()), (429, "denied missing_limit_key"));
+}
+
+#[test]
+fn a_header_is_believed_from_its_peers_only() {
+    let mut proxy = limited(json!([
+        {"name": "user", "key": [{"header": {"name": "x-user", "fromPeers": ["cluster.local/ns/istio/sa/gateway"]}}],
+         "onMissingKey": "Deny", "limit": {"requests": 1, "period": "1m"}},
+    ]));
+    let request = Request::get("/").with("x-user", "alice");
+    assert_eq!(proxy.ask(&request).told, "denied missing_limit_key");
+    *proxy.host.peer.borrow_mut() = Some("spiffe://cluster.local/ns/other/sa/gateway");
+    assert_eq!(proxy.ask(&request).told, "denied missing_limit_key");
+    *proxy.host.peer.borrow_mut() = Some("spiffe://cluster.local/ns/istio/sa/gateway");
+    assert_eq!(proxy.ask(&request).told, "allowed ok");
+}
+
+#[test]
+fn a_missing_key_is_replaced_by_the_client_s_address_or_not_counted() {
+    for (on_missing, admitted_of_3) in [("ClientAddress", 1), ("Skip", 3)] {
+        let mut proxy = limited(json!([
+            {"name": "user", "key": [{"header": {"name": "x-user"}}], "onMissingKey": on_missing,
+             "limit": {"requests": 1, "period": "1m"}},
+        ]));
+        assert_eq!(admitted(&mut proxy, &Request::get("/"), 3), admitted_of_3, "{on_missing}");
+        // Whoever sends the address as the header's value uses another limit.
+        let request = Request::get("/").with("x-user", "192.0.2.7");
+        assert_eq!(admitted(&mut proxy, &request, 3), 1);
+    }
+}
+
+#[test]
+fn exempt_requests_do_not_count_but_no_other_spelling_is_exempt() {
+    let mut proxy = limited(json!([
+        {"name": "all", "exempt": [{"path": {"exact": "/health"}}], "limit": {"requests": 1, "period": "1m"}},
+    ]));
+    assert_eq!(admitted(&mut proxy, &Request::get("/health"), 3), 3);
+    assert_eq!(admitted(&mut proxy, &Request::get("/health/."), 3), 1);
+    assert_eq!(admitted(&mut proxy, &Request::get("//health"), 3), 0);
+}
+
+#[test]
+fn several_limits_are_charged_only_if_all_admit() {
+    let mut proxy = limited(json!([
+        {"name": "wide", "limit": {"requests": 3, "period": "1m"}},
+        {"name": "narrow", "match": [{"path": {"prefix": "/a"}}], "limit": {"requests": 1, "period": "1m"}},
+    ]));
+    assert_eq!(admitted(&mut proxy, &Request::get("/a"), 10), 1);
+    assert_eq!(admitted(&mut proxy, &Request::get("/b"), 10), 2);
+}
+
+#[test]
+fn a_limit_in_shadow_refuses_nothing_and_is_told_of() {
+    let mut proxy = limited(json!([
+        {"name": "all", "mode": "Shadow", "limit": {"requests": 1, "period": "1m"}},
+    ]));
+    assert_eq!(proxy.ask(&Request::get("/")).told, "allowed ok");
+    let got = proxy.ask(&Request::get("/"));
+    assert_eq!((got.status, got.told.as_str()), (200, "shadowed over_limit"));
+    assert_eq!(got.decision.record.limit, Some(0));
+}
+
+#[test]
+fn a_request_may_cost_more_than_one() {
+    let mut proxy =
+        limited(json!([{"name": "all", "cost": 3, "limit": {"requests": 10, "period": "1m"}}]));
+    assert_eq!(admitted(&mut proxy, &Request::get("/"), 10), 3);
+}
+
+#[test]
+fn when_the_proxy_fails_the_failure_mode_decides() {
+    let limits = json!([{"name": "all", "limit": {"requests": 10, "period": "1m"}}]);
+    for (mode, status, told) in
+        [("Closed", 503, "failed_closed host_failure"), ("Open", 200, "failed_open host_failure")]
+    {
+        let mut proxy = Proxy::with(json!({"failureMode": mode, "rateLimits": limits}));
+        proxy.host.is_broken.set(true);
+        let got = proxy.ask(&Request::get("/"));
+        assert_eq!((got.status, got.told.as_str()), (status, told));
+    }
+}
+
+fn global(when_unavailable: &str, lease: u32) -> Proxy {
+    Proxy::with(json!({
+        "rateLimitService": {"service": "ratelimit", "port": 8081, "whenUnavailable": when_unavailable},
+        "rateLimits": [
+            {"name": "all", "scope": "Global", "lease": lease, "limit": {"requests": 100, "period": "1m"}},
+            {"name": "here", "limit": {"requests": 5, "period": "1m"}},
+        ],
+    }))
+}
+
+/// What a service answers.
+#[derive(Clone, PartialEq, prost::Message)]
+struct RateLimitResponse {
+    #[prost(int32, tag = "1")]
+    overall_code: i32,
+    #[prost(message, repeated, tag = "2")]
+    statuses: Vec<Status>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Status {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(message, optional, tag = "2")]
+    current_limit: Option<RateLimit>,
+    #[prost(uint32, tag = "3")]
+    limit_remaining: u32,
+    #[prost(message, optional, tag = "4")]
+    duration_until_reset: Option<Duration>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct RateLimit {
+    #[prost(uint32, tag = "1")]
+    requests_per_unit: u32,
+    #[prost(int32, tag = "2")]
+    unit: i32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Duration {
+    #[prost(int64, tag = "1")]
+    seconds: i64,
+}
+
+fn answer(code: i32, remaining: u32) -> Vec<u8> {
+    let status = Status {
+        code,
+        current_limit: Some(RateLimit { requests_per_unit: 100, unit: 2 }),
+        limit_remaining: remaining,
+        duration_until_reset: Some(Duration { seconds: 30 }),
+    };
+    RateLimitResponse { overall_code: code, statuses: vec![status] }.encode_to_vec()
+}
+
+#[track_caller]
+fn resume(proxy: &mut Proxy, request: &Request, answer: Option<&[u8]>) -> Got {
+    let mut asking = proxy.asks_service(request);
+    assert_eq!(asking.messages().count(), 1);
+    assert!(proxy.worker.answered(&proxy.host, &mut asking, 0, answer));
+    let decision = proxy.worker.resume(&proxy.host, &request.headers(), asking);
+    proxy.got(request, decision)
+}
+
+#[test]
+fn a_global_limit_asks_the_service_and_does_what_it_says() {
+    let mut proxy = global("Deny", 1);
+    let request = Request::get("/");
+    let got = resume(&mut proxy, &request, Some(&answer(1, 99)));
+    assert_eq!((got.status, got.told.as_str()), (200, "allowed ok"));
+    let got = resume(&mut proxy, &request, Some(&answer(2, 0)));
+    assert_eq!((got.status, got.told.as_str()), (429, "denied over_limit"));
+    assert_eq!(got.decision.record.limit, Some(0));
+}
+
+#[test]
+fn when_the_service_is_away_the_policy_says_what_happens() {
+    for (when, status, told) in [
+        ("Deny", 429, "denied limit_service_unavailable"),
+        ("Allow", 200, "allowed ok"),
+        ("Local", 200, "allowed ok"),
+    ] {
+        for nothing in [None, Some(&b"nonsense"[..])] {
+            let got = resume(&mut global(when, 1), &Request::get("/"), nothing);
+            assert_eq!((got.status, got.told.as_str()), (status, told), "{when}");
+        }
+    }
+}
+
+#[test]
+fn leased_tokens_are_spent_without_a_call() {
+    let mut proxy = global("Deny", 4);
+    let request = Request::get("/");
+    // The first tells of the window; the second leases.
+    assert_eq!(resume(&mut proxy, &request, Some(&answer(1, 99))).status, 200);
+    assert_eq!(resume(&mut proxy, &request, Some(&answer(1, 95))).status, 200);
+    for _ in 0..3 {
+        assert_eq!(proxy.ask(&request).status, 200);
+    }
+    // The local limit is used up, which costs no further call.
+    assert_eq!(proxy.ask(&request).status, 429);
+}

@@ -1,0 +1,171 @@
+//! Who is let in.
+
+use serde_json::{Value, json};
+
+use super::proxy::{NOW, Proxy, Request};
+use super::tokens::{OTHER, provider, sign, token};
+
+fn policy(rules: Value) -> Proxy {
+    Proxy::with(json!({"jwt": {"providers": [provider("one", "one"), provider("two", "two")], "rules": rules}}))
+}
+
+fn any() -> Proxy {
+    policy(json!([{"name": "all", "match": [{"path": {"prefix": "/"}}], "require": {"anyOf": ["one", "two"]}}]))
+}
+
+#[track_caller]
+fn check(proxy: &mut Proxy, request: &Request, status: u16, told: &str) {
+    let got = proxy.ask(request);
+    assert_eq!((got.status, got.told.as_str()), (status, told), "{got:?}");
+}
+
+#[test]
+fn a_valid_token_is_let_in_and_any_other_is_refused_with_the_reason() {
+    let mut proxy = any();
+    let ask = |token: String| Request::get("/").bearer(&token);
+    check(&mut proxy, &Request::get("/"), 401, "denied no_token");
+    check(&mut proxy, &ask(token("one", json!({}))), 200, "allowed ok");
+    check(&mut proxy, &ask(token("two", json!({}))), 200, "allowed ok");
+    check(&mut proxy, &ask(token("three", json!({}))), 401, "denied issuer");
+    check(&mut proxy, &ask(token("one", json!({"aud": "cart"}))), 401, "denied audience");
+    check(&mut proxy, &ask(token("one", json!({"exp": NOW}))), 401, "denied expired");
+    check(&mut proxy, &ask(token("one", json!({"exp": null}))), 401, "denied lifetime");
+    check(&mut proxy, &ask(token("one", json!({"nbf": NOW + 1}))), 401, "denied not_yet_valid");
+    check(&mut proxy, &ask("a.b".to_owned()), 401, "denied malformed_token");
+    let claims = json!({"iss": "one", "aud": "shop", "exp": NOW + 60}).to_string();
+    check(&mut proxy, &ask(sign(&json!({"alg": "HS256"}), &claims, OTHER)), 401, "denied signature");
+    check(&mut proxy, &ask(sign(&json!({"alg": "none"}), &claims, OTHER)), 401, "denied algorithm");
+    check(&mut proxy, &ask(sign(&json!({"alg": "HS512"}), &claims, OTHER)), 401, "denied algorithm");
+    let twice = claims.replacen('{', r#"{"exp":1,"#, 1);
+    let signed = |claims: &str| sign(&json!({"alg": "HS256"}), claims, super::tokens::SECRET);
+    check(&mut proxy, &ask(signed(&twice)), 401, "denied malformed_token");
+    check(&mut proxy, &ask(signed("[]")), 401, "denied malformed_token");
+}
+
+#[test]
+fn two_tokens_at_one_place_are_refused() {
+    let request = Request::get("/").bearer(&token("one", json!({}))).bearer(&token("two", json!({})));
+    check(&mut any(), &request, 400, "denied several_tokens");
+}
+
+#[test]
+fn a_token_that_was_verified_is_refused_once_it_expires() {
+    let mut proxy = any();
+    let request = Request::get("/").bearer(&token("one", json!({})));
+    check(&mut proxy, &request, 200, "allowed ok");
+    proxy.host.seconds.set(1059);
+    check(&mut proxy, &request, 200, "allowed ok");
+    proxy.host.seconds.set(1060);
+    check(&mut proxy, &request, 401, "denied expired");
+}
+
+#[test]
+fn the_first_rule_that_matches_decides_and_without_one_nobody_is_let_in() {
+    let mut proxy = policy(json!([
+        {"name": "open", "match": [{"path": {"exact": "/health"}, "methods": ["GET"]}], "require": "None"},
+        {"name": "staff", "match": [{"path": {"prefix": "/admin"}}], "require": {"anyOf": ["two"]},
+         "claims": [{"claim": ["role"], "equals": "staff"}]},
+        {"name": "api", "match": [{"path": {"prefix": "/api"}}], "require": {"anyOf": ["one"]}},
+    ]));
+    let ask = |path: &str, issuer: &str| Request::get(path).bearer(&token(issuer, json!({})));
+    check(&mut proxy, &Request::get("/health"), 200, "allowed ok");
+    check(&mut proxy, &Request::get("/health").with(":method", "POST"), 401, "denied no_token");
+    check(&mut proxy, &ask("/api/x", "one"), 200, "allowed ok");
+    check(&mut proxy, &ask("/api/x", "two"), 401, "denied issuer");
+    check(&mut proxy, &ask("/admin", "two"), 403, "denied claims");
+    let staff = Request::get("/admin").bearer(&token("two", json!({"role": "staff"})));
+    check(&mut proxy, &staff, 200, "allowed ok");
+    check(&mut proxy, &ask("/other", "one"), 401, "denied no_token");
+}
+
+#[test]
+fn no_other_spelling_of_a_path_is_let_in_where_it_should_not() {
+    let mut proxy = policy(json!([
+        {"name": "open", "match": [{"path": {"prefix": "/public"}}], "require": "None"},
+        {"name": "staff", "match": [{"path": {"prefix": "/admin"}}], "require": {"anyOf": ["two"]}},
+        {"name": "all", "match": [{"path": {"prefix": "/"}}], "require": {"anyOf": ["one"]}},
+    ]));
+    let one = token("one", json!({}));
+    for path in [
+        "/public/../admin", "/public/%2e%2e/admin", "/public/..%2fadmin", "/public//../admin", "/public/..;/admin",
+        "/public\\..\\admin", "/PUBLIC/x", "/%70ublic/x", "/public%2fx", "//public/x",
+    ] {
+        let got = proxy.ask(&Request::get(path));
+        assert_eq!(got.status, 401, "{path}: {got:?}");
+    }
+    for path in ["/%61dmin", "//admin", "/x/../admin", "/admin;x", "/./admin", "/public/../admin"] {
+        let got = proxy.ask(&Request::get(path).bearer(&one));
+        assert_eq!(got.status, 401, "{path}: {got:?}");
+    }
+    check(&mut proxy, &Request::get("/public/x"), 200, "allowed ok");
+    check(&mut proxy, &Request::get("/y").bearer(&one), 200, "allowed ok");
+}
+
+#[test]
+fn all_of_several_tokens_may_be_asked_for() {
+    let mut spec = json!({
+        "providers": [provider("one", "one"), provider("two", "two")],
+        "rules": [{"name": "all", "match": [{}], "require": {"allOf": ["one", "two"]}}],
+    });
+    spec["providers"][1]["tokenFrom"] = json!([{"cookie": "session"}]);
+    let mut proxy = Proxy::with(json!({"jwt": spec}));
+    let first = || Request::get("/").bearer(&token("one", json!({})));
+    let session = |issuer: &str| format!("a=b; session={}", token(issuer, json!({})));
+    check(&mut proxy, &first(), 401, "denied no_token");
+    check(&mut proxy, &first().with("cookie", &session("one")), 401, "denied issuer");
+    check(&mut proxy, &first().with("cookie", &session("two")), 200, "allowed ok");
+}
+
+#[test]
+fn an_optional_token_may_be_absent_but_not_wrong() {
+    let mut proxy = policy(json!([
+        {"name": "perhaps", "match": [{}], "require": {"optional": ["one"]},
+         "claims": [{"claim": ["sub"], "equals": "alice"}]},
+    ]));
+    let ask = |token: String| Request::get("/").bearer(&token);
+    check(&mut proxy, &Request::get("/"), 200, "allowed ok");
+    check(&mut proxy, &ask(token("one", json!({}))), 200, "allowed ok");
+    check(&mut proxy, &ask(token("one", json!({"sub": "bob"}))), 403, "denied claims");
+    check(&mut proxy, &ask(token("one", json!({"exp": NOW}))), 401, "denied expired");
+}
+
+#[test]
+fn a_preflight_passes_only_where_the_policy_says_so_and_only_as_a_whole() {
+    let rules = json!([{"name": "all", "match": [{}], "require": {"anyOf": ["one"]}}]);
+    let jwt = |preflight: &str| {
+        json!({"jwt": {"providers": [provider("one", "one")], "rules": rules, "preflight": preflight}})
+    };
+    let preflight = || {
+        let request = Request::get("/api").with(":method", "OPTIONS").with("origin", "https://shop.example");
+        request.with("access-control-request-method", "POST")
+    };
+    check(&mut Proxy::with(jwt("Check")), &preflight(), 401, "denied no_token");
+    let mut passing = Proxy::with(jwt("Pass"));
+    check(&mut passing, &preflight(), 200, "allowed ok");
+    check(&mut passing, &preflight().with(":path", "/a/../b"), 401, "denied no_token");
+    check(&mut passing, &preflight().with(":method", "GET"), 401, "denied no_token");
+    check(&mut passing, &Request::get("/api").with(":method", "OPTIONS"), 401, "denied no_token");
+}
+
+#[test]
+fn hosts_of_others_are_left_alone_and_a_missing_host_is_not_one() {
+    let rules = json!([{"name": "all", "match": [{}], "require": {"anyOf": ["one"]}}]);
+    let mut proxy = Proxy::with(json!({
+        "hosts": ["shop.example"], "jwt": {"providers": [provider("one", "one")], "rules": rules},
+    }));
+    check(&mut proxy, &Request::get("/").with(":authority", "other.example"), 200, "allowed other_host");
+    check(&mut proxy, &Request::get("/").with(":authority", "SHOP.example.:443"), 401, "denied no_token");
+    check(&mut proxy, &Request::get("/").with(":authority", ""), 401, "denied no_token");
+}
+
+#[test]
+fn in_shadow_every_request_passes_unchanged_and_is_told_of() {
+    let rules = json!([{"name": "all", "match": [{}], "require": {"anyOf": ["one"]}}]);
+    let mut proxy = Proxy::with(json!({
+        "mode": "Shadow", "jwt": {"providers": [provider("one", "one")], "rules": rules},
+        "headers": {"request": {"set": [{"name": "x-gate", "value": "1"}]}},
+    }));
+    let got = proxy.ask(&Request::get("/"));
+    assert_eq!((got.status, got.told.as_str()), (200, "shadowed no_token"));
+    assert_eq!(got.header("x-gate"), None);
+}
