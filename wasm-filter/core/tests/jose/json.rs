@@ -1,7 +1,7 @@
 //! Strict JSON, held against serde_json where both must agree.
 
 use proptest::prelude::*;
-use sallyport_traffic::jose::json::{MAX_DEPTH, MAX_LENGTH};
+use sallyport_traffic::jose::json::{MAX_DEPTH, MAX_LENGTH, Number};
 use sallyport_traffic::jose::{Json, JsonError};
 use serde_json::Value;
 
@@ -129,7 +129,7 @@ fn a_claim_is_found_by_the_names_that_lead_to_it() {
     assert_eq!(at(&["sub"]).and_then(Json::as_str), Some("x"));
     assert_eq!(at(&["realm_access", "roles"]).and_then(Json::as_array).map(<[Json]>::len), Some(1));
     assert_eq!(
-        at(&["https://a.example/b", "c.d"]).and_then(Json::as_number).map(|it| it.as_str()),
+        at(&["https://a.example/b", "c.d"]).and_then(Json::as_number).map(Number::as_str),
         Some("1.50")
     );
     assert_eq!(at(&["", ""]), Some(&Json::Null));
