@@ -66,6 +66,7 @@ fn leases(value: &[u8]) {
     let proxy = Proxy::at(1_000 * SECOND);
     let leases = Leases {
         table: Table::open(&proxy, name(TableUse::Leases), &[]).expect("the model does not fail"),
+        cost: NonZeroU32::MIN,
         size: NonZeroU32::MIN.saturating_add(9),
         period: Duration::from_secs(60),
     };
@@ -79,7 +80,7 @@ fn leases(value: &[u8]) {
     for key in KEYS {
         match take(key) {
             Take::Ask(ask) => drop(leases.answered(&proxy, proxy.now(), ask, Some(granted))),
-            Take::Token(token) => leases.give_back(&proxy, proxy.now(), token),
+            Take::Share(share) => leases.give_back(&proxy, proxy.now(), share),
             Take::Over(_) => {}
         }
     }

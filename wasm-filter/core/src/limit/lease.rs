@@ -1,7 +1,7 @@
-//! Requests that a service leases to this proxy, for a limit of scope Global.
+//! Tokens that a service leases to this proxy, for a limit of scope Global.
 //!
-//! A request takes a [token](Token) from the pool of its key, or else asks the service: for itself, or for a lease of
-//! many, of which one at a time is under way for each key. The service counts in fixed windows of whole seconds, and
+//! A request takes its [share](Share) of tokens from the pool of its key, or else asks the service: for its own alone, or
+//! for a lease of more, of which one at a time is under way for each key. The service counts in fixed windows of whole seconds, and
 //! never grants more than the limit in one; so it only remains that no token is spent in a later window than the one it
 //! was counted in. What is known of windows:
 //!
@@ -37,7 +37,9 @@ use crate::host::{Expect, HostError, Monotonic, SharedData, WriteError};
 pub struct Leases {
     /// Where they are.
     pub table: Table,
-    /// How many requests are asked for at a time.
+    /// As how many tokens each request counts.
+    pub cost: NonZeroU32,
+    /// How many tokens are asked for at a time; as many as one request takes, if that is more.
     pub size: NonZeroU32,
     /// How long a window lasts.
     pub period: Duration,
@@ -46,17 +48,17 @@ pub struct Leases {
 /// What a request gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Take {
-    /// A token: the limit admits it.
-    Token(Token),
+    /// Its share: the limit admits it.
+    Share(Share),
     /// Nothing yet: the service is to be asked.
     Ask(Ask),
     /// The limit refuses it.
     Over(Window),
 }
 
-/// One request that the service counted, within its limit.
+/// The tokens of one request, which the service counted within its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Token {
+pub struct Share {
     key: Key,
     /// Until when somebody else can spend it, if anybody can.
     valid_until: Option<Monotonic>,
@@ -68,7 +70,7 @@ pub struct Token {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "the service is to be asked, and what it says told"]
 pub struct Ask {
-    /// For how many requests.
+    /// For how many tokens.
     pub hits: NonZeroU32,
     key: Key,
     asked: Monotonic,
@@ -81,7 +83,7 @@ pub struct Ask {
 /// What is known of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// How many requests are left, as far as this proxy knows.
+    /// How many tokens are left, as far as this proxy knows.
     pub remaining: u32,
     /// How long until it ends, rounded up.
     pub reset: Duration,
@@ -91,7 +93,7 @@ pub struct Window {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// The limit admits it.
-    Token(Token),
+    Share(Share),
     /// The limit refuses it.
     Over(Window),
     /// The service did not count it.
@@ -99,7 +101,7 @@ pub enum Reply {
 }
 
 impl Leases {
-    /// Takes a token, or says what to ask the service. Others ask for no lease for as long as the service has time to
+    /// Takes a request's share, or says what to ask the service. Others ask for no lease for as long as the service has time to
     /// answer, which is `timeout`.
     ///
     /// # Errors
@@ -111,8 +113,8 @@ impl Leases {
         key: Key,
         timeout: Duration,
     ) -> Result<Take, HostError> {
-        let alone = Take::Ask(Ask::alone(key, now));
-        self.update(shared, now, key, |cell| cell.take(now, key, self.size, timeout))
+        let alone = Take::Ask(Ask::alone(key, now, self.cost));
+        self.update(shared, now, key, |cell| cell.take(now, key, self, timeout))
             .map(|taken| taken.unwrap_or(alone))
     }
 
@@ -126,17 +128,17 @@ impl Leases {
         answer: Option<Answer>,
     ) -> Reply {
         // What can't be written is lost: see above.
-        let take_in = |cell: &mut Cell| cell.answered(now, &ask, answer, self.period);
+        let take_in = |cell: &mut Cell| cell.answered(now, &ask, answer, self);
         match self.update(shared, now, ask.key, |cell| (take_in(cell), true)) {
             Ok(Some(reply)) => reply,
             Ok(None) | Err(_) => take_in(&mut Cell::default()),
         }
     }
 
-    /// Gives back the token of a request that is refused for another reason.
-    pub fn give_back(&self, shared: &dyn SharedData, now: Monotonic, token: Token) {
-        if let Some(until) = token.valid_until.filter(|until| *until > now) {
-            let _ = self.update(shared, now, token.key, |cell| (cell.add(1, until, now), true));
+    /// Gives back the share of a request that is refused for another reason.
+    pub fn give_back(&self, shared: &dyn SharedData, now: Monotonic, share: Share) {
+        if let Some(until) = share.valid_until.filter(|until| *until > now) {
+            let _ = self.update(shared, now, share.key, |cell| (cell.add(self.cost.get(), until, now), true));
         }
     }
 
@@ -181,7 +183,7 @@ impl Leases {
 
 impl Ask {
     /// For one request, knowing nothing.
-    const fn alone(key: Key, now: Monotonic) -> Self {
-        Self { hits: NonZeroU32::MIN, key, asked: now, window_until: None, in_flight_until: None }
+    const fn alone(key: Key, now: Monotonic, cost: NonZeroU32) -> Self {
+        Self { hits: cost, key, asked: now, window_until: None, in_flight_until: None }
     }
 }

@@ -272,6 +272,7 @@ fn each_leased_request_is_made_once() {
         let name = TableName { use_: TableUse::Leases, ..NAME };
         let leases = Leases {
             table: Table::open(&proxy, name, &[]).unwrap(),
+            cost: NonZeroU32::MIN,
             size: NonZeroU32::new(3).unwrap(),
             period: Duration::from_secs(60),
         };
@@ -292,12 +293,12 @@ fn each_leased_request_is_made_once() {
             let (workers, leases) = (Arc::clone(&workers), leases.clone());
             thread::spawn(move || {
                 let taken = (0..times).map(|_| leases.take(&*workers, workers.monotonic(), key(0), timeout));
-                taken.filter(|taken| matches!(taken, Ok(Take::Token(_)))).count()
+                taken.filter(|taken| matches!(taken, Ok(Take::Share(_)))).count()
             })
         };
         let started = [take(2), take(1)];
         let reply = leases.answered(&*workers, workers.monotonic(), under_way.unwrap(), granted);
-        assert!(matches!(reply, Reply::Token(_)));
+        assert!(matches!(reply, Reply::Share(_)));
         let early: usize = started.into_iter().map(|worker| worker.join().unwrap()).sum();
         let late = take(3).join().unwrap();
         assert_eq!(early + late, 2, "of three, one is for the request that asked");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sallyport_traffic::host::Monotonic;
-use sallyport_traffic::limit::lease::{Ask, Leases, Reply, Take, Token};
+use sallyport_traffic::limit::lease::{Ask, Leases, Reply, Share, Take};
 use sallyport_traffic::limit::rls::Answer;
 use sallyport_traffic::limit::table::{SLOTS, Table, TableName, TableUse};
 
@@ -17,9 +17,14 @@ use crate::tables::{NAME, SECOND, key};
 const TIMEOUT: Duration = Duration::from_millis(50);
 
 fn leases(proxy: &Proxy, size: u32, period: u64) -> Leases {
+    costly_leases(proxy, 1, size, period)
+}
+
+fn costly_leases(proxy: &Proxy, cost: u32, size: u32, period: u64) -> Leases {
     let name = TableName { use_: TableUse::Leases, ..NAME };
     Leases {
         table: Table::open(proxy, name, &[]).unwrap(),
+        cost: NonZeroU32::new(cost).unwrap(),
         size: NonZeroU32::new(size).unwrap(),
         period: Duration::from_secs(period),
     }
@@ -57,10 +62,10 @@ struct World {
 }
 
 impl World {
-    fn new(limit: u64, period: u64, size: u32, offset: u64, clocks: &[(u64, i64)]) -> Self {
+    fn new(limit: u64, period: u64, (cost, size): (u32, u32), offset: u64, clocks: &[(u64, i64)]) -> Self {
         let member = |&clock| {
             let proxy = Proxy::default();
-            Member { leases: leases(&proxy, size, period), proxy, clock }
+            Member { leases: costly_leases(&proxy, cost, size, period), proxy, clock }
         };
         Self {
             now: 0,
@@ -78,20 +83,20 @@ impl World {
     }
 
     /// A request of a token: it is admitted, unless another limit refuses it.
-    fn spend(&mut self, member: usize, token: Token, window: u64, is_refused_elsewhere: bool) {
+    fn spend(&mut self, member: usize, share: Share, window: u64, is_refused_elsewhere: bool) {
         if is_refused_elsewhere {
             let Member { proxy, leases, .. } = &self.members[member];
-            leases.give_back(proxy, self.clock(member), token);
+            leases.give_back(proxy, self.clock(member), share);
         } else {
-            *self.admitted.entry(window).or_default() += 1;
+            *self.admitted.entry(window).or_default() += u64::from(self.members[member].leases.cost.get());
         }
     }
 
     fn request(&mut self, member: usize, is_refused_elsewhere: bool) {
         let Member { proxy, leases, .. } = &self.members[member];
         match leases.take(proxy, self.clock(member), key(0), TIMEOUT).unwrap() {
-            Take::Token(token) => {
-                self.spend(member, token, self.service.window(self.now), is_refused_elsewhere);
+            Take::Share(share) => {
+                self.spend(member, share, self.service.window(self.now), is_refused_elsewhere);
             }
             Take::Ask(ask) => {
                 self.asked += 1;
@@ -116,8 +121,8 @@ impl World {
                 let Member { proxy, leases, .. } = &self.members[call.member];
                 let reply = leases.answered(proxy, self.clock(call.member), call.ask, Some(answer));
                 match (reply, answer) {
-                    (Reply::Token(token), Answer::Granted { .. }) => {
-                        self.spend(call.member, token, counted.window, call.is_refused_elsewhere);
+                    (Reply::Share(share), Answer::Granted { .. }) => {
+                        self.spend(call.member, share, counted.window, call.is_refused_elsewhere);
                     }
                     (Reply::Over(_), Answer::Refused { .. }) => {}
                     other => panic!("{other:?}"),
@@ -185,12 +190,13 @@ proptest! {
     fn no_window_admits_more_than_the_limit(
         limit in 1..40_u64,
         period in prop_oneof![Just(1), Just(60), Just(60), Just(60), Just(3_600)],
+        cost in prop_oneof![4 => Just(1), 1 => 2..4_u32],
         size in 1..12_u32,
         offset in 0..7_200 * SECOND,
         clocks in proptest::collection::vec((0..1_000 * SECOND, -2..=2_i64), 3),
         events in proptest::collection::vec(events(), 1..400),
     ) {
-        let mut world = World::new(limit, period, size, offset, &clocks);
+        let mut world = World::new(limit, period, (cost, size), offset, &clocks);
         for event in events {
             let calls = world.calls.len();
             match event {
@@ -223,7 +229,7 @@ proptest! {
     fn one_proxy_gets_all_of_a_limit_by_few_calls(
         limit in 1..200_u64, size in 1..50_u32, offset in 0..7_200 * SECOND, start in 0..1_000 * SECOND,
     ) {
-        let mut world = World::new(limit, 60, size, offset, &[(start, 0)]);
+        let mut world = World::new(limit, 60, (1, size), offset, &[(start, 0)]);
         world.now += world.service.until_next(0);
         let window = world.service.window(world.now);
         // As many as are admitted, over 50 seconds.
@@ -254,7 +260,7 @@ proptest! {
 
 #[test]
 fn one_lease_of_a_key_is_under_way_at_a_time_and_none_for_ever() {
-    let mut world = World::new(100, 60, 10, 0, &[(0, 0)]);
+    let mut world = World::new(100, 60, (1, 10), 0, &[(0, 0)]);
     let hits = |world: &World| world.calls.iter().map(|call| call.ask.hits.get()).collect::<Vec<_>>();
     world.request(0, false);
     world.request(0, false);
@@ -285,7 +291,7 @@ fn one_lease_of_a_key_is_under_way_at_a_time_and_none_for_ever() {
 
 #[test]
 fn what_another_limit_refuses_is_there_for_the_next() {
-    let mut world = World::new(100, 60, 10, 0, &[(0, 0)]);
+    let mut world = World::new(100, 60, (1, 10), 0, &[(0, 0)]);
     world.request(0, false);
     world.answer_all();
     world.request(0, true);
@@ -302,7 +308,7 @@ fn what_another_limit_refuses_is_there_for_the_next() {
 
 #[test]
 fn with_a_window_of_a_second_every_request_asks() {
-    let mut world = World::new(100, 1, 10, 0, &[(0, 0)]);
+    let mut world = World::new(100, 1, (1, 10), 0, &[(0, 0)]);
     for _ in 0..20 {
         world.request(0, false);
         assert_eq!(world.calls[0].ask.hits, NonZeroU32::MIN);
@@ -348,7 +354,7 @@ fn keys_without_a_place_ask_each_time() {
             };
             assert_eq!(ask.hits.get() > 1, round == 1 && number < SLOTS, "{number} in round {round}");
             let reply = leases.answered(&proxy, proxy.now(), ask, Some(granted));
-            assert!(matches!(reply, Reply::Token(_)));
+            assert!(matches!(reply, Reply::Share(_)));
         }
     }
     // In the next window all is forgotten, and there is room.
@@ -368,13 +374,13 @@ fn asks(proxy: &Proxy, leases: &Leases) -> Ask {
 }
 
 fn takes_token(proxy: &Proxy, leases: &Leases) -> bool {
-    matches!(leases.take(proxy, proxy.now(), key(0), TIMEOUT), Ok(Take::Token(_)))
+    matches!(leases.take(proxy, proxy.now(), key(0), TIMEOUT), Ok(Take::Share(_)))
 }
 
 fn grant(proxy: &Proxy, leases: &Leases, ask: Ask, secs: u64) {
     let answer = Answer::Granted { remaining: 50, reset: Duration::from_secs(secs) };
     let reply = leases.answered(proxy, proxy.now(), ask, Some(answer));
-    assert!(matches!(reply, Reply::Token(_)));
+    assert!(matches!(reply, Reply::Share(_)));
 }
 
 #[test]
@@ -411,7 +417,7 @@ fn when_a_lease_is_refused_single_requests_may_still_be_granted() {
 #[test]
 fn a_clock_that_is_slow_spends_no_token_in_a_later_window() {
     // The service's clock is at the very end of a second, so that it says a whole second too much.
-    let mut world = World::new(100, 3_600, 10, SECOND - 1, &[(0, -2)]);
+    let mut world = World::new(100, 3_600, (1, 10), SECOND - 1, &[(0, -2)]);
     for _ in 0..2 {
         world.request(0, false);
         world.answer_all();
@@ -423,4 +429,23 @@ fn a_clock_that_is_slow_spends_no_token_in_a_later_window() {
     world.now += world.service.until_next(world.now);
     world.request(0, false);
     assert_eq!(world.asked, 3, "and no longer");
+}
+
+#[test]
+fn a_request_takes_as_many_tokens_as_it_costs() {
+    let mut world = World::new(100, 60, (3, 10), 0, &[(0, 0)]);
+    let mut hits = Vec::new();
+    for _ in 0..5 {
+        world.request(0, false);
+        hits.extend(world.calls.iter().map(|call| call.ask.hits.get()));
+        world.answer_all();
+    }
+    // Ten are three requests, and one token is left: not enough for a fourth.
+    assert_eq!(hits, [3, 10, 10]);
+    world.request(0, true);
+    let asked = world.asked;
+    for _ in 0..2 {
+        world.request(0, false);
+    }
+    assert_eq!((world.asked, world.admitted.values().sum()), (asked, 21_u64));
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::{Ask, Reply, Take, Token, Window};
+use super::{Ask, Leases, Reply, Share, Take, Window};
 use crate::host::Monotonic;
 use crate::limit::key::Key;
 use crate::limit::rls::Answer;
@@ -11,7 +11,7 @@ use crate::limit::rls::Answer;
 /// Each time is one until which something holds; one that has passed is as good as none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cell {
-    /// How many requests the service has granted that nobody made yet.
+    /// How many tokens the service has granted that nobody spent yet.
     pub(super) tokens: u32,
     /// How many more it would have granted when it answered last.
     pub(super) remaining: u32,
@@ -56,23 +56,23 @@ impl Cell {
         &mut self,
         now: Monotonic,
         key: Key,
-        size: NonZeroU32,
+        leases: &Leases,
         timeout: Duration,
     ) -> (Take, bool) {
-        if let Some(left) = self.leased(now).checked_sub(1) {
+        if let Some(left) = self.leased(now).checked_sub(leases.cost.get()) {
             self.tokens = left;
-            let token = Token { key, valid_until: Some(self.tokens_until), window: self.window(now) };
-            return (Take::Token(token), true);
+            let share = Share { key, valid_until: Some(self.tokens_until), window: self.window(now) };
+            return (Take::Share(share), true);
         }
         if self.over_until > now {
             return (Take::Over(Window { remaining: 0, reset: self.reset(now) }), false);
         }
-        let mut ask = Ask::alone(key, now);
+        let mut ask = Ask::alone(key, now, leases.cost);
         ask.window_until = Some(self.window_until).filter(|until| *until > now);
         // More than is left would be refused as a whole.
-        let hits = NonZeroU32::new(self.remaining).unwrap_or(NonZeroU32::MIN).min(size);
-        let asks_for_lease =
-            hits > NonZeroU32::MIN && ask.window_until.is_some() && self.in_flight_until <= now;
+        let hits =
+            NonZeroU32::new(self.remaining).unwrap_or(NonZeroU32::MIN).min(leases.size).max(leases.cost);
+        let asks_for_lease = hits > leases.cost && ask.window_until.is_some() && self.in_flight_until <= now;
         if asks_for_lease {
             ask.hits = hits;
             self.in_flight_until = after(now, timeout);
@@ -87,28 +87,28 @@ impl Cell {
         now: Monotonic,
         ask: &Ask,
         answer: Option<Answer>,
-        period: Duration,
+        leases: &Leases,
     ) -> Reply {
         if ask.in_flight_until == Some(self.in_flight_until) {
             self.in_flight_until = Monotonic(0);
         }
         match answer {
             Some(Answer::Granted { remaining, reset }) => {
-                let reset = reset.min(period);
+                let reset = reset.min(leases.period);
                 let until = self.learn(now, ask, reset);
                 self.remaining = remaining;
                 if let Some(until) = until {
-                    self.add(ask.hits.get() - 1, until, now);
+                    self.add(ask.hits.get().saturating_sub(leases.cost.get()), until, now);
                 }
                 let window = Window { reset, ..self.window(now) };
-                Reply::Token(Token { key: ask.key, valid_until: until, window })
+                Reply::Share(Share { key: ask.key, valid_until: until, window })
             }
             Some(Answer::Refused { reset }) => {
-                let reset = reset.min(period);
+                let reset = reset.min(leases.period);
                 let until = self.learn(now, ask, reset);
                 self.remaining = 0;
                 // Of a lease that is refused, less may be granted.
-                if let Some(until) = until.filter(|_| ask.hits == NonZeroU32::MIN) {
+                if let Some(until) = until.filter(|_| ask.hits == leases.cost) {
                     self.over_until = self.over_until.max(until);
                 }
                 Reply::Over(Window { remaining: 0, reset })
