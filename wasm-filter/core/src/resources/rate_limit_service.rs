@@ -7,8 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::is_default;
 
 /// A Service that speaks Envoy's rate limit protocol (envoy.service.ratelimit.v3.RateLimitService) over gRPC.
-/// It must take limits from requests, in the domain `sallyport`: for envoyproxy/ratelimit, a configuration file with
-/// `domain: sallyport` and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RateLimitService {

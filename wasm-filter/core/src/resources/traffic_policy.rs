@@ -54,7 +54,9 @@ pub struct TrafficPolicySpec {
     /// Who must sign in: JSON Web Tokens (RFC 7519). By default nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwt: Option<Jwt>,
-    /// The service that counts for limits of scope Global.
+    /// The service that counts for limits of scope Global. It must know the domain `sallyport`: for envoyproxy/ratelimit,
+    /// a configuration file that says `domain: sallyport` and nothing else, since requests carry the limits. One that does
+    /// not know it counts nothing, and is taken for one that does not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit_service: Option<RateLimitService>,
     /// How often one may ask. A request must be within every limit that applies to it; else the answer is 429.
