@@ -320,16 +320,18 @@ fn a_mesh_s_own_containers_may_redirect_traffic_and_nothing_else() {
         let decision = judged(&restricted, &reading::creation(&pod));
         assert_eq!(controls(&decision), want.iter().copied().collect(), "{name} {more}");
     };
-    let (init, proxy) = ("docker.io/istio/proxyv2:1.30.0", "cr.l5d.io/linkerd/proxy:edge");
+    let (init, linkerd) = ("docker.io/istio/proxyv2:1.30.0", "cr.l5d.io/linkerd/proxy-init:v2");
     let redirects =
         json!({"runAsUser": 0, "runAsNonRoot": false, "capabilities": {"add": ["NET_ADMIN", "NET_RAW"]}});
     check("initContainers", "istio-init", init, redirects.clone(), &[]);
-    check("containers", "linkerd-proxy", proxy, redirects.clone(), &[]);
+    check("initContainers", "linkerd-init", linkerd, redirects.clone(), &[]);
     check("initContainers", "istio-init", init, json!({"runAsNonRoot": null}), &[]);
     let refused = ["capabilities_restricted", "runAsNonRoot", "runAsUser"];
     check("initContainers", "istio-init", "evil.example/proxyv2:1.30.0", redirects.clone(), &refused);
     check("initContainers", "init", init, redirects.clone(), &refused);
-    check("ephemeralContainers", "istio-proxy", init, redirects, &refused);
+    check("initContainers", "linkerd-x", linkerd, redirects.clone(), &refused);
+    check("containers", "istio-proxy", init, redirects.clone(), &refused);
+    check("ephemeralContainers", "istio-init", init, redirects, &refused);
     check("initContainers", "istio-init", init, json!({"privileged": true}), &["privileged"]);
     check(
         "initContainers",

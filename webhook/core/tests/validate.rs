@@ -1,8 +1,8 @@
 //! Walks data/validate: what objects are refused for, and what is said about them.
 //!
 //! A case is a folder of policies.yaml (WorkloadPolicies and PolicyExceptions), input.yaml (an object that is created)
-//! or request.yaml (a whole AdmissionRequest), traffic.yaml (what is known of the TrafficPolicies, where it matters) and
-//! want.txt: `allowed` or `denied`, and a line for every violation, `!`, warning, `~`, failure to judge, `-`, and
+//! or request.yaml (a whole AdmissionRequest), traffic.yaml (what is known of the TrafficPolicies), mesh-images.yaml (the
+//! images that the operator names, a document each), where they matter, and want.txt: `allowed` or `denied`, and a line for every violation, `!`, warning, `~`, failure to judge, `-`, and
 //! exception, `=`.
 
 mod golden;
@@ -56,7 +56,11 @@ fn set(case: &Path) -> PolicySet {
         .partition(|document| document["kind"] == "PolicyException");
     assert!(!policies.is_empty(), "{} has policies.yaml", case.display());
     let traffic = documents(case, "traffic.yaml").iter().map(traffic).collect();
+    let mesh_images = documents(case, "mesh-images.yaml");
+    let mesh_images =
+        mesh_images.iter().map(|image| image.as_str().expect("a text").parse().expect("an image"));
     PolicySet::new(policies.iter().map(reading::policy).collect())
+        .trusting_mesh_images(mesh_images.collect())
         .excepting(exceptions.iter().map(exception))
         .knowing(traffic)
 }

@@ -23,6 +23,7 @@ use crate::policies::{Settings, Store};
 use crate::server::{Config, Identity, Server, hangups, terminated};
 use crate::source::Colour;
 use crate::traces::Traces;
+use sallyport_admission::MeshImage;
 
 /// How long work that nobody waits for may go on once the server has ended.
 const GRACE: Duration = Duration::from_secs(1);
@@ -53,10 +54,10 @@ pub(super) struct ServeArgs {
     /// Where to write the certificate of the authority that is made, for clients to trust
     #[arg(long, value_name = "FILE", conflicts_with = "tls_cert")]
     ca_file: Option<PathBuf>,
-    /// A further repository of a service mesh's own images, such as registry.example.com/istio/proxyv2. May be given
-    /// more than once
-    #[arg(long, value_name = "REPOSITORY")]
-    mesh_image: Vec<String>,
+    /// An image of a service mesh's own containers, such as registry.example.com/istio/proxyv2:1.30.*, in place of those
+    /// that Istio and Linkerd publish; the rule `images` leaves it alone. May be given more than once
+    #[arg(long, value_name = "IMAGE")]
+    mesh_image: Vec<MeshImage>,
     /// The namespace that Sallyport runs in: no policy reaches it
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,

@@ -11,7 +11,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use sallyport_admission::{Policy, PolicySet};
+use sallyport_admission::{MeshImage, Policy, PolicySet};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -21,15 +21,15 @@ use crate::source::{Document, Located, ReadError, read};
 /// What the operator says of every set, beside the files.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Further repositories of a mesh's own images: see [`PolicySet::trusting_mesh_images`].
-    pub mesh_images: Vec<String>,
+    /// A mesh's own images, where they are others than published: see [`PolicySet::trusting_mesh_images`].
+    pub mesh_images: Vec<MeshImage>,
     /// Further namespaces that no policy reaches: see [`PolicySet::sparing`].
     pub spared: Vec<String>,
 }
 
 impl Settings {
     fn apply(&self, set: PolicySet) -> PolicySet {
-        let set = set.trusting_mesh_images(self.mesh_images.iter().cloned());
+        let set = set.trusting_mesh_images(self.mesh_images.clone());
         self.spared.iter().fold(set, PolicySet::sparing)
     }
 }

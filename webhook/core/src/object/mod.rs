@@ -8,8 +8,7 @@ mod reads;
 
 pub(crate) use container::{CONTAINER_LISTS, ContainerList, container_type, name_of, named_element};
 pub use kind::PodBearing;
-pub use mesh::MESH_IMAGES;
-pub(crate) use mesh::{is_mesh_container, is_mesh_s_own};
+pub(crate) use mesh::is_mesh_container;
 pub(crate) use pod::{Container, ContainerMut, ContainerPath, Os, Pod, PodMut, Reach};
 pub(crate) use reads::{Keys, Reads};
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     CONTAINER_LISTS, ContainerList, Fields, PodBearing, container_type, get_list, get_object, get_str,
-    is_mesh_container, is_mesh_s_own, name_of,
+    is_mesh_container, name_of,
 };
 use crate::resources::ContainerType;
 
@@ -116,11 +116,6 @@ impl Container<'_> {
     /// The container's name.
     pub(crate) fn name(&self) -> &str {
         &self.path.name
-    }
-
-    /// Whether a mesh's injector added it: known by its name and its image, whose repository is one of `images`.
-    pub(crate) fn is_mesh_s_own(&self, images: &[String]) -> bool {
-        is_mesh_s_own(self.fields, images)
     }
 }
 

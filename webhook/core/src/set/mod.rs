@@ -7,8 +7,8 @@ use std::collections::HashMap;
 
 use crate::compile::{Facts, Policy};
 use crate::exceptions::Exception;
-use crate::object::MESH_IMAGES;
 use crate::traffic::TrafficSelector;
+use crate::validate::{MeshImage, MeshImages};
 pub use conflict::Conflict;
 use index::Index;
 
@@ -20,7 +20,7 @@ pub struct PolicySet {
     out_of_reach: Vec<String>,
     exceptions: HashMap<String, Vec<Exception>>,
     traffic: Vec<TrafficSelector>,
-    mesh_images: Vec<String>,
+    mesh_images: MeshImages,
     judges: bool,
     reads_managed_fields: bool,
 }
@@ -42,7 +42,7 @@ impl PolicySet {
             out_of_reach: NAMESPACES_OUT_OF_REACH.map(str::to_owned).to_vec(),
             exceptions: HashMap::new(),
             traffic: Vec::new(),
-            mesh_images: MESH_IMAGES.map(str::to_owned).to_vec(),
+            mesh_images: MeshImages::default(),
             judges,
             reads_managed_fields,
         }
@@ -73,11 +73,14 @@ impl PolicySet {
         self
     }
 
-    /// The set that takes containers of these repositories for a mesh's own too, where their names say so. Those of
-    /// [`MESH_IMAGES`] are known already.
+    /// The set that takes containers of these images for a mesh's own, where they are what its injector writes, and of
+    /// no others; those of [`MESH_IMAGES`](crate::MESH_IMAGES) if there are none. The rule `images` leaves those alone
+    /// that are named here.
     #[must_use]
-    pub fn trusting_mesh_images(mut self, repositories: impl IntoIterator<Item = String>) -> Self {
-        self.mesh_images.extend(repositories);
+    pub fn trusting_mesh_images(mut self, images: Vec<MeshImage>) -> Self {
+        if !images.is_empty() {
+            self.mesh_images = MeshImages::Named(images);
+        }
         self
     }
 
@@ -98,8 +101,8 @@ impl PolicySet {
         &self.traffic
     }
 
-    /// The repositories of the meshes' own images.
-    pub(crate) fn mesh_images(&self) -> &[String] {
+    /// The meshes' own images.
+    pub(crate) fn mesh_images(&self) -> &MeshImages {
         &self.mesh_images
     }
 

@@ -124,7 +124,7 @@ impl Rule for CelCheck {
         match self.for_each {
             None => self.judge_one(subject, None, &"", report),
             Some(ForEach::Containers) => {
-                for container in subject.containers() {
+                for container in subject.containers_of_authors() {
                     self.judge_one(subject, Some(container.value), &container.path, report);
                 }
             }

@@ -6,6 +6,7 @@ use sallyport_policy::{Diagnostics, FieldPath, Glob};
 use serde_json::Value;
 
 use super::image_reference::ImageReference;
+use super::mesh::is_mesh_s_own;
 use super::quoted::{either, quoted};
 use super::registry::Registry;
 use super::shape::{ElementAt, FieldAt, list_in, object_in, wrong_type};
@@ -108,7 +109,12 @@ impl Rule for Images {
 
     fn judge(&self, subject: &Subject<'_>, report: &mut Report) {
         let Some(pod) = subject.readable_pod(report) else { return };
+        // A public image is no less public under a mesh's name: only the operator's word lets one off.
+        let let_off = subject.mesh_images.are_named();
         for container in subject.containers() {
+            if let_off && is_mesh_s_own(container.path.list, container.fields, subject.mesh_images) {
+                continue;
+            }
             self.judge_value(container.fields.get("image"), &FieldAt(&container.path, "image"), report);
         }
         // An image volume (KEP-4639) is pulled whichever containers mount it.

@@ -3,6 +3,7 @@
 mod cel;
 mod image_reference;
 mod images;
+mod mesh;
 mod metadata;
 mod pod_security;
 mod probes;
@@ -19,6 +20,8 @@ mod spread;
 pub(crate) use cel::CelCheck;
 pub(crate) use image_reference::ImageReference;
 pub(crate) use images::Images;
+pub(crate) use mesh::MeshImages;
+pub use mesh::{MESH_IMAGES, MeshImage, NotAMeshImage};
 pub(crate) use metadata::RequiredMetadata;
 pub(crate) use pod_security::PodSecurity;
 pub(crate) use probes::RequiredProbes;

@@ -146,7 +146,7 @@ impl Rule for RequiredProbes {
             return;
         }
         // Ordinary init containers and ephemeral containers can't have probes.
-        for container in subject.containers() {
+        for container in subject.containers_of_authors() {
             if matches!(container.kind, ContainerType::Container | ContainerType::Sidecar) {
                 for term in &self.0 {
                     term.judge(container.fields, &container.path, report);

@@ -215,7 +215,7 @@ impl Rule for ResourceBounds {
         let Some(pod) = subject.readable_pod(report) else { return };
         let of_pod = Resources::of(pod.spec(), &"spec", &"spec.resources", report);
         // The API server lets no resources be set on ephemeral containers.
-        let containers = || subject.containers().filter(|c| c.kind != ContainerType::Ephemeral);
+        let containers = || subject.containers_of_authors().filter(|c| c.kind != ContainerType::Ephemeral);
         for container in containers() {
             let at = FieldAt(&container.path, "resources");
             let own = Resources::of(container.fields, &container.path, &at, report);

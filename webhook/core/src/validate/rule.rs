@@ -9,6 +9,7 @@ use crate::compile::Facts;
 use crate::mutate::Selection;
 use crate::object::{Container, Pod, Reads};
 use crate::traffic::TrafficSelector;
+use crate::validate::mesh::{MeshImages, is_mesh_s_own};
 
 /// One rule of a validation entry, compiled.
 pub(crate) trait Rule: Send + Sync + fmt::Debug {
@@ -50,8 +51,8 @@ pub(crate) struct Subject<'s> {
     pub(crate) pod: Option<Pod<'s>>,
     /// The entry's selection of containers.
     pub(crate) selection: &'s Selection,
-    /// Whether an image is one of a mesh's own: see [`Container::is_mesh_s_own`].
-    pub(crate) mesh_images: &'s [String],
+    /// The images of a mesh's own containers.
+    pub(crate) mesh_images: &'s MeshImages,
     /// The traffic policies that there are.
     pub(crate) traffic: &'s [TrafficSelector],
 }
@@ -62,12 +63,17 @@ impl<'s> Subject<'s> {
         self.facts.request
     }
 
-    /// The pod's containers that the entry selects, in the order of their start. A mesh's own, known by name *and*
-    /// image, are left out.
+    /// The pod's containers that the entry selects, in the order of their start.
     pub(crate) fn containers(&self) -> impl Iterator<Item = Container<'s>> {
-        let (selection, mesh_images) = (self.selection, self.mesh_images);
+        let selection = self.selection;
         let containers = self.pod.into_iter().flat_map(Pod::named_containers);
-        containers.filter(move |c| selection.judges(c.kind, c.name()) && !c.is_mesh_s_own(mesh_images))
+        containers.filter(move |c| selection.judges(c.kind, c.name()))
+    }
+
+    /// Those of the containers that no mesh's injector added.
+    pub(crate) fn containers_of_authors(&self) -> impl Iterator<Item = Container<'s>> {
+        let images = self.mesh_images;
+        self.containers().filter(move |c| !is_mesh_s_own(c.path.list, c.fields, images))
     }
 }
 

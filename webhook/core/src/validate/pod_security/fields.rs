@@ -5,7 +5,8 @@ use std::fmt::{self, Display};
 use serde_json::Value;
 
 use super::findings::{Cut, Findings, Shown};
-use crate::object::{CONTAINER_LISTS, ContainerList, Fields, Os, Pod, get_str, is_mesh_s_own, name_of};
+use crate::object::{CONTAINER_LISTS, ContainerList, Fields, Os, Pod, get_str, name_of};
+use crate::validate::mesh::{MeshImages, redirects_traffic};
 
 /// The pod that is judged. What many controls read is looked up once for all of them.
 pub(super) struct PodFields<'p> {
@@ -14,7 +15,7 @@ pub(super) struct PodFields<'p> {
     lists: [Option<&'p Value>; CONTAINER_LISTS.len()],
     /// The security contexts of the first containers, in the order of the lists.
     contexts: [Option<&'p Value>; FIRST],
-    mesh_images: &'p [String],
+    mesh_images: &'p MeshImages,
 }
 
 /// As many containers as ordinary pods have. More of them cost a look-up for each control, and no memory.
@@ -23,7 +24,7 @@ const FIRST: usize = 16;
 const CONTEXT: &str = "securityContext";
 
 impl<'p> PodFields<'p> {
-    pub(super) fn new(pod: Pod<'p>, mesh_images: &'p [String]) -> Self {
+    pub(super) fn new(pod: Pod<'p>, mesh_images: &'p MeshImages) -> Self {
         let lists = CONTAINER_LISTS.map(|list| pod.spec().get(list.field()));
         let containers = lists.iter().filter_map(|list| list.and_then(Value::as_array)).flatten();
         let mut contexts = [None; FIRST];
@@ -88,7 +89,7 @@ impl<'p> PodFields<'p> {
 pub(super) struct ContainerFields<'p> {
     at: At<'p>,
     list: ContainerList,
-    mesh_images: &'p [String],
+    mesh_images: &'p MeshImages,
 }
 
 impl<'p> ContainerFields<'p> {
@@ -96,10 +97,10 @@ impl<'p> ContainerFields<'p> {
         &self.at
     }
 
-    /// Whether a mesh's injector added it: then it may do what redirecting a pod's traffic takes, which is to have
-    /// NET_ADMIN and NET_RAW and to run as root. No injector adds ephemeral containers.
+    /// Whether a mesh's injector added it to redirect the pod's traffic: then it may do what that takes, which is to
+    /// have NET_ADMIN and NET_RAW and to run as root.
     pub(super) fn may_redirect_traffic(&self) -> bool {
-        self.list != ContainerList::Ephemeral && is_mesh_s_own(self.at.fields, self.mesh_images)
+        redirects_traffic(self.list, self.at.fields, self.mesh_images)
     }
 }
 

@@ -5,14 +5,18 @@
 
 mod proxy_annotations;
 mod proxy_config;
+mod redirection;
+
+use std::fmt;
 
 use sallyport_policy::{Diagnostics, FieldPath};
 use serde_json::Value;
 
+use super::mesh::{MeshImages, awaits_injection, is_mesh_s_own};
 use super::quoted::quoted;
 use super::shape::{ElementAt, FieldAt, list_in, object_in, type_of, wrong_type};
 use super::{Report, Rule, Subject};
-use crate::object::{Container, Keys, Pod, Reads, is_mesh_container};
+use crate::object::{Container, Fields, Keys, Pod, Reads, is_mesh_container};
 use crate::resources::TrafficRequirement;
 use crate::traffic::TrafficSelector;
 
@@ -75,7 +79,10 @@ impl Rule for RequireTraffic {
     fn judge(&self, subject: &Subject<'_>, report: &mut Report) {
         let Some(pod) = subject.readable_pod(report) else { return };
         self.judge_selection(pod, subject, report);
-        judge_network(pod, report);
+        judge_namespaces(pod, report);
+        if let Some(context) = object_in(pod.spec(), &"spec", "securityContext", report) {
+            judge_user(context, &"spec.securityContext", report);
+        }
         judge_metadata(pod, subject.mesh_images, report);
         for container in pod.named_containers() {
             judge_container(&container, subject.mesh_images, report);
@@ -83,19 +90,27 @@ impl Rule for RequireTraffic {
     }
 }
 
-/// A pod on its node's network has no network of its own in which to redirect anything.
-fn judge_network(pod: Pod<'_>, report: &mut Report) {
-    match pod.spec().get("hostNetwork") {
-        None | Some(Value::Null | Value::Bool(false)) => {}
-        Some(Value::Bool(true)) => report.violation(
-            "spec.hostNetwork",
-            "found true; wanted a network of the pod's own, since no proxy is injected into the node's",
-        ),
-        Some(other) => wrong_type("spec.hostNetwork", other, "false", report),
+/// Namespaces of the node's, or of all of the pod's containers, and why a pod must not be in them.
+const NAMESPACES: [(&str, &str); 3] = [
+    ("hostNetwork", "a network of the pod's own, since no proxy is injected into the node's"),
+    ("hostPID", "false, since the node's processes lead into its network"),
+    ("shareProcessNamespace", "false, so that the proxy's process is the proxy's alone"),
+];
+
+/// A pod on its node's network has no network of its own in which to redirect anything, and from the node's processes a
+/// way leads there.
+fn judge_namespaces(pod: Pod<'_>, report: &mut Report) {
+    for (field, wanted) in NAMESPACES {
+        let at = FieldAt(&"spec", field);
+        match pod.spec().get(field) {
+            None | Some(Value::Null | Value::Bool(false)) => {}
+            Some(Value::Bool(true)) => report.violation(at, format!("found true; wanted {wanted}")),
+            Some(other) => wrong_type(at, other, "false", report),
+        }
     }
 }
 
-fn judge_metadata(pod: Pod<'_>, mesh_images: &[String], report: &mut Report) {
+fn judge_metadata(pod: Pod<'_>, mesh_images: &MeshImages, report: &mut Report) {
     let metadata = match pod.template().get("metadata") {
         None | Some(Value::Null) => return,
         Some(Value::Object(metadata)) => metadata,
@@ -127,35 +142,50 @@ fn is_injected(value: &str) -> bool {
     ["y", "yes", "true", "on", ""].iter().any(|yes| value.eq_ignore_ascii_case(yes))
 }
 
-fn judge_container(container: &Container<'_>, mesh_images: &[String], report: &mut Report) {
-    if container.is_mesh_s_own(mesh_images) {
-        return;
+const STANDS: &str = "so that the redirection to the proxy stands";
+
+fn judge_container(container: &Container<'_>, mesh_images: &MeshImages, report: &mut Report) {
+    let list = container.path.list;
+    let is_own = is_mesh_s_own(list, container.fields, mesh_images);
+    let is_proxy_s = is_own || awaits_injection(list, container.fields);
+    if is_own {
+        redirection::judge(container, report);
     }
-    if is_mesh_container(container.name()) && !is_placeholder(container) {
+    if is_mesh_container(container.name()) && !is_proxy_s {
         report.violation(
             &container.path,
-            "found another image or command than a mesh's under the name of its container; wanted the mesh's own",
+            "found another image or another program than a mesh's under the name of its container; wanted the \
+             mesh's own",
         );
+    }
+    let target = container.fields.get("targetContainerName").and_then(Value::as_str);
+    if let Some(target) = target.filter(|target| is_mesh_container(target)) {
+        let found = quoted(target);
+        let message =
+            format!("found {found}; wanted another container, so that the proxy's process is its own");
+        report.violation(FieldAt(&container.path, "targetContainerName"), message);
     }
     let Some(context) = object_in(container.fields, &container.path, "securityContext", report) else {
         return;
     };
     let at = FieldAt(&container.path, "securityContext");
-    let wanted = "so that the redirection to the proxy stands";
     match context.get("privileged") {
         None | Some(Value::Null | Value::Bool(false)) => {}
         Some(Value::Bool(true)) => {
-            report.violation(FieldAt(&at, "privileged"), format!("found true; wanted false, {wanted}"));
+            report.violation(FieldAt(&at, "privileged"), format!("found true; wanted false, {STANDS}"));
         }
         Some(other) => wrong_type(FieldAt(&at, "privileged"), other, "false", report),
+    }
+    if !is_proxy_s {
+        judge_user(context, &at, report);
     }
     let Some(capabilities) = object_in(context, &at, "capabilities", report) else { return };
     let at = FieldAt(&at, "capabilities");
     for capability in list_in(capabilities, &at, "add", report) {
         match capability.as_str() {
-            Some(name) if !may_administer_network(name) => {}
+            Some(name) if !leads_round(name) || (is_own && sets_redirection(name)) => {}
             Some(name) => {
-                let message = format!("found {}; wanted it not added, {wanted}", quoted(name));
+                let message = format!("found {}; wanted it not added, {STANDS}", quoted(name));
                 report.violation(FieldAt(&at, "add"), message);
             }
             None => wrong_type(FieldAt(&at, "add"), capability, "names of capabilities", report),
@@ -163,16 +193,34 @@ fn judge_container(container: &Container<'_>, mesh_images: &[String], report: &m
     }
 }
 
-/// A container of the proxy's name that awaits injection, to which its author adds (image: auto).
-fn is_placeholder(container: &Container<'_>) -> bool {
-    container.name() == "istio-proxy"
-        && container.fields.get("image").and_then(Value::as_str) == Some("auto")
-        && container.fields.get("command").is_none_or(Value::is_null)
+/// The proxy's own user. Its processes may reach into the proxy's, may listen where it listens, and their traffic is
+/// not redirected.
+const PROXY_USER: u64 = 1337;
+
+fn judge_user(context: &Fields, at: &dyn fmt::Display, report: &mut Report) {
+    let is_proxy_s =
+        |user: &Value| user.as_u64() == Some(PROXY_USER) || user.as_f64().is_some_and(|user| user == 1337.0);
+    if context.get("runAsUser").is_some_and(is_proxy_s) {
+        let message = format!("found {PROXY_USER}; wanted another user than the proxy's, {STANDS}");
+        report.violation(FieldAt(at, "runAsUser"), message);
+    }
+}
+
+/// What lets a process change the pod's network or look past it, or leave its own namespaces or process.
+const LEADING_ROUND: [&str; 9] =
+    ["ALL", "NET_ADMIN", "NET_RAW", "SYS_ADMIN", "SYS_PTRACE", "SYS_MODULE", "SYS_RAWIO", "BPF", "PERFMON"];
+
+fn leads_round(capability: &str) -> bool {
+    LEADING_ROUND.iter().any(|name| plain(capability).eq_ignore_ascii_case(name))
+}
+
+/// What it takes to set the redirection up.
+fn sets_redirection(capability: &str) -> bool {
+    ["NET_ADMIN", "NET_RAW"].iter().any(|name| plain(capability).eq_ignore_ascii_case(name))
 }
 
 /// Runtimes take a capability's name in any case, and some of them its prefix too.
-fn may_administer_network(capability: &str) -> bool {
+fn plain(capability: &str) -> &str {
     let prefix = capability.get(..4).filter(|prefix| prefix.eq_ignore_ascii_case("CAP_"));
-    let name = prefix.and_then(|prefix| capability.get(prefix.len()..)).unwrap_or(capability);
-    name.eq_ignore_ascii_case("NET_ADMIN") || name.eq_ignore_ascii_case("ALL")
+    prefix.and_then(|prefix| capability.get(prefix.len()..)).unwrap_or(capability)
 }

@@ -4,10 +4,10 @@
 //! change how much the proxy may use, what it logs and where the pod's own calls go.
 
 use super::proxy_config;
-use crate::validate::ImageReference;
+use crate::validate::MeshImages;
 
 /// An annotation, and what it may be: what is wanted instead, where it is something else.
-type Annotation = (&'static str, fn(&str, &[String]) -> bool, &'static str);
+type Annotation = (&'static str, fn(&str, &MeshImages) -> bool, &'static str);
 
 const ANNOTATIONS: [Annotation; 16] = [
     (
@@ -42,7 +42,7 @@ pub(super) fn keys() -> impl Iterator<Item = &'static str> {
 }
 
 /// What is wanted in place of an annotation by which a port may not pass the proxy; `None` where nothing else is.
-pub(super) fn wanted(key: &str, value: &str, mesh_images: &[String]) -> Option<&'static str> {
+pub(super) fn wanted(key: &str, value: &str, mesh_images: &MeshImages) -> Option<&'static str> {
     let (_, is_right, wanted) = ANNOTATIONS.iter().find(|(own, ..)| *own == key)?;
     (!is_right(value, mesh_images)).then_some(*wanted)
 }
@@ -53,16 +53,11 @@ fn is_blank(value: &str) -> bool {
 
 /// The ports on which the proxy itself listens: metrics, health, Envoy's own metrics. With the CNI plugin, Istio's
 /// injector names them in the annotation.
-fn are_the_proxy_s(ports: &str) -> bool {
+pub(super) fn are_the_proxy_s(ports: &str) -> bool {
     is_blank(ports) || ports.split(',').all(|port| matches!(port.trim(), "15020" | "15021" | "15090"))
 }
 
-/// Whether an image is of one of the repositories that the meshes' own images stand in.
-fn is_mesh_s_own(image: &str, mesh_images: &[String]) -> bool {
-    let Ok(image) = ImageReference::parse(image) else { return false };
-    mesh_images.iter().any(|own| {
-        ImageReference::parse(own).is_ok_and(|own| {
-            own.host().eq_ignore_ascii_case(image.host()) && own.components().eq(image.components())
-        })
-    })
+/// Whether an image is one that a mesh's own containers run.
+fn is_mesh_s_own(image: &str, mesh_images: &MeshImages) -> bool {
+    mesh_images.holds(image, |_| true)
 }

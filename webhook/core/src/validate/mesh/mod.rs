@@ -1,0 +1,180 @@
+//! The containers that a service mesh's injector adds, and what they are let off.
+//!
+//! A name is anybody's to give, and so is a public image. What can't be anybody's is a container of that name and that
+//! image which runs nothing but the mesh's own program: then whoever wrote it has gained nothing by it.
+
+mod image;
+mod program;
+
+pub(crate) use image::MeshImages;
+pub use image::{MESH_IMAGES, MeshImage, NotAMeshImage};
+
+use crate::object::{ContainerList, Fields, get_str};
+
+/// The containers that injectors add.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Istio's proxy.
+    IstioProxy,
+    /// Redirects the pod's traffic to Istio's proxy, or sees whether the CNI plugin has done so.
+    IstioInit,
+    /// Linkerd's proxy.
+    LinkerdProxy,
+    /// Redirects the pod's traffic to Linkerd's proxy.
+    LinkerdInit,
+}
+
+impl Kind {
+    fn of(name: &str) -> Option<Self> {
+        match name {
+            "istio-proxy" => Some(Self::IstioProxy),
+            "istio-init" | "istio-validation" => Some(Self::IstioInit),
+            "linkerd-proxy" => Some(Self::LinkerdProxy),
+            "linkerd-init" => Some(Self::LinkerdInit),
+            _ => None,
+        }
+    }
+
+    /// Whether an image is the one of this container, by the last component of its repository's path.
+    fn is_of(self, component: &str) -> bool {
+        let of_init = component.contains("proxy-init");
+        match self {
+            Self::IstioProxy | Self::IstioInit => component.contains("proxyv2"),
+            Self::LinkerdProxy => component.contains("proxy") && !component.contains("proxyv2") && !of_init,
+            Self::LinkerdInit => of_init,
+        }
+    }
+}
+
+/// Whether a container is what a mesh's injector adds: by its name, its image, which is one of `images` and of the same
+/// mesh, and by running nothing of its author's. No injector adds ephemeral containers.
+pub(crate) fn is_mesh_s_own(list: ContainerList, container: &Fields, images: &MeshImages) -> bool {
+    kind(list, container, images).is_some()
+}
+
+/// Whether a container is what a mesh's injector adds to redirect the pod's traffic, which takes being root and having
+/// NET_ADMIN and NET_RAW. A proxy takes neither.
+pub(crate) fn redirects_traffic(list: ContainerList, container: &Fields, images: &MeshImages) -> bool {
+    list == ContainerList::Init
+        && get_str(container, &["restartPolicy"]).is_none()
+        && matches!(kind(list, container, images), Some(Kind::IstioInit | Kind::LinkerdInit))
+}
+
+/// Whether it is a proxy's container that awaits injection, to which its author adds (image: auto) what changes nothing
+/// of what runs in it.
+pub(crate) fn awaits_injection(list: ContainerList, container: &Fields) -> bool {
+    list != ContainerList::Ephemeral
+        && get_str(container, &["name"]) == Some("istio-proxy")
+        && get_str(container, &["image"]) == Some("auto")
+        && program::is_mesh_s_own(Kind::IstioProxy, container)
+}
+
+fn kind(list: ContainerList, container: &Fields, images: &MeshImages) -> Option<Kind> {
+    let kind = Kind::of(get_str(container, &["name"])?)?;
+    let image = get_str(container, &["image"])?;
+    let is_own = list != ContainerList::Ephemeral
+        && images.holds(image, |component| kind.is_of(component))
+        && program::is_mesh_s_own(kind, container);
+    is_own.then_some(kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Whether it is a mesh's own, and whether it may redirect traffic.
+    #[track_caller]
+    fn check(list: ContainerList, name: &str, image: &str, more: Value, want: (bool, bool)) {
+        let mut container = json!({"name": name, "image": image});
+        container.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let fields = container.as_object().unwrap();
+        let images = MeshImages::default();
+        let found = (is_mesh_s_own(list, fields, &images), redirects_traffic(list, fields, &images));
+        assert_eq!(found, want, "{list:?} {container}");
+    }
+
+    const ISTIO: &str = "docker.io/istio/proxyv2:1.30.0";
+    const PROXY: &str = "cr.l5d.io/linkerd/proxy:edge-26.11.1";
+    const INIT: &str = "cr.l5d.io/linkerd/proxy-init:v2.4.0";
+
+    #[test]
+    fn name_image_and_list_must_be_of_one_mesh() {
+        let (init, app, debug) = (ContainerList::Init, ContainerList::Containers, ContainerList::Ephemeral);
+        for (list, name, image, want) in [
+            (app, "istio-proxy", ISTIO, (true, false)),
+            (init, "istio-proxy", ISTIO, (true, false)),
+            (init, "istio-init", ISTIO, (true, true)),
+            (init, "istio-validation", "istio/proxyv2", (true, true)),
+            (app, "istio-init", ISTIO, (true, false)),
+            (app, "linkerd-proxy", PROXY, (true, false)),
+            (init, "linkerd-init", INIT, (true, true)),
+            (debug, "istio-proxy", ISTIO, (false, false)),
+            (debug, "linkerd-init", INIT, (false, false)),
+            (app, "api", ISTIO, (false, false)),
+            (app, "linkerd-x", ISTIO, (false, false)),
+            (app, "linkerd-x", PROXY, (false, false)),
+            (app, "linkerd-proxy", ISTIO, (false, false)),
+            (app, "istio-proxy", PROXY, (false, false)),
+            (init, "linkerd-init", PROXY, (false, false)),
+            (app, "linkerd-proxy", INIT, (false, false)),
+            (app, "istio-proxy", "evil.example/istio/proxyv2:1.30.0", (false, false)),
+            (app, "istio-proxy", "", (false, false)),
+        ] {
+            check(list, name, image, json!({}), want);
+        }
+        check(init, "istio-init", ISTIO, json!({"restartPolicy": "Always"}), (true, false));
+    }
+
+    #[test]
+    fn a_container_that_runs_anything_of_its_author_s_is_not_the_mesh_s() {
+        let exec = json!({"exec": {"command": ["sh", "-c", "id"]}});
+        for more in [
+            json!({"command": ["sh"]}),
+            json!({"args": ["istio-clean-iptables"]}),
+            json!({"args": ["request", "GET", "x"]}),
+            json!({"args": "proxy"}),
+            json!({"args": ["proxy", "sidecar", "--templateFile", "/etc/istio/pod/annotations"]}),
+            json!({"args": ["proxy", "sidecar", "--templateFile=/etc/istio/pod/annotations"]}),
+            json!({"lifecycle": {"postStart": exec}}),
+            json!({"lifecycle": {"preStop": exec}}),
+            json!({"lifecycle": {"postStart": {"exec": {"command": ["pilot-agent", "request", "POST", "x"]}}}}),
+            json!({"lifecycle": "x"}),
+            json!({"livenessProbe": exec}),
+            json!({"readinessProbe": exec}),
+            json!({"startupProbe": exec}),
+            json!({"workingDir": "/etc/istio/pod"}),
+            json!({"env": [{"name": "PATH", "value": "/etc/istio/pod"}]}),
+            json!({"env": [{"name": "LD_PRELOAD", "value": "/etc/istio/pod/x.so"}]}),
+            json!({"env": [{"name": "PROXY_CONFIG", "value": "{\"binaryPath\": \"/bin/sh\"}"}]}),
+            json!({"env": [{"name": "PROXY_CONFIG", "value": "binaryPath: /bin/sh"}]}),
+            json!({"env": [{"name": "PROXY_CONFIG", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]}),
+            json!({"env": [{"name": "ISTIO_BOOTSTRAP", "value": "/etc/istio/pod/labels"}]}),
+            json!({"env": {"PATH": "x"}}),
+            json!({"envFrom": [{"configMapRef": {"name": "x"}}]}),
+            json!({"volumeMounts": [{"name": "x", "mountPath": "/usr/local/bin"}]}),
+            json!({"volumeMounts": [{"name": "x", "mountPath": "/etc/istio/../../usr"}]}),
+            json!({"volumeMounts": [{"name": "x", "mountPath": "/etc"}]}),
+            json!({"volumeMounts": [{"name": "x"}]}),
+            json!({"volumeDevices": [{"name": "x", "devicePath": "/etc/istio/x"}]}),
+        ] {
+            check(ContainerList::Containers, "istio-proxy", ISTIO, more, (false, false));
+        }
+        for more in [
+            json!({"args": ["istio-clean-iptables"]}),
+            json!({"args": ["proxy", "sidecar"]}),
+            json!({"env": [{"name": "PATH", "value": "/x"}]}),
+        ] {
+            check(ContainerList::Init, "istio-init", ISTIO, more, (false, false));
+        }
+        check(
+            ContainerList::Init,
+            "linkerd-init",
+            INIT,
+            json!({"args": ["--firewall-bin-path", "/etc/evil"]}),
+            (false, false),
+        );
+        check(ContainerList::Containers, "linkerd-proxy", PROXY, json!({"args": ["sh"]}), (false, false));
+    }
+}
