@@ -1,4 +1,4 @@
-//! Which of an object's metadata an expression reads, as far as its text tells.
+//! What of an object and its request an expression reads, as far as its text tells.
 
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue, operators};
@@ -6,8 +6,8 @@ use cel::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue, operators};
 use super::scope::Variable;
 use crate::object::{Keys, Reads};
 
-/// What of the labels, the annotations and the other metadata of `object` and `oldObject` the expression reads. What
-/// can't be told is taken for read.
+/// What of the metadata and the status of `object` and `oldObject` the expression reads, and whether it reads what
+/// another update of the same object would not have. What can't be told is taken for read.
 pub(super) fn reads(expr: &IdedExpr) -> Reads {
     let mut reads = Reads::default();
     visit(expr, &mut reads);
@@ -43,7 +43,10 @@ fn visit(expr: &IdedExpr, reads: &mut Reads) {
                 visit(part, reads);
             }
         }
-        Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => {}
+        Expr::Ident(name) => {
+            reads.object |= [Variable::Item.name(), Variable::Variables.name()].contains(&plain(name));
+        }
+        Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => {}
     }
 }
 
@@ -51,8 +54,9 @@ fn visit(expr: &IdedExpr, reads: &mut Reads) {
 fn path(expr: &IdedExpr) -> Option<Vec<&str>> {
     match &expr.expr {
         Expr::Ident(name) => {
-            let objects = [Variable::Object.name(), Variable::OldObject.name()];
-            objects.contains(&name.trim_start_matches('.')).then(|| vec![name.as_str()])
+            let name = plain(name);
+            let objects = [Variable::Object.name(), Variable::OldObject.name(), Variable::Request.name()];
+            objects.contains(&name).then(|| vec![name])
         }
         Expr::Select(select) => {
             let mut path = path(&select.operand)?;
@@ -72,9 +76,25 @@ fn path(expr: &IdedExpr) -> Option<Vec<&str>> {
     }
 }
 
+/// A name may be written with a dot before it.
+fn plain(name: &str) -> &str {
+    name.trim_start_matches('.')
+}
+
+/// What of a request is the same whatever is done to the object.
+const OF_THE_OBJECT: [&str; 6] = ["name", "namespace", "kind", "resource", "requestKind", "requestResource"];
+
 fn read(path: &[&str], reads: &mut Reads) {
+    let [variable, fields @ ..] = path else { return };
+    if *variable == Variable::Request.name() {
+        reads.update |= !fields.first().is_some_and(|field| OF_THE_OBJECT.contains(field));
+        return;
+    }
+    reads.object = true;
+    reads.update |= *variable == Variable::OldObject.name();
+    reads.status |= matches!(fields, [] | ["status", ..]);
     match path {
-        [_] | [_, "metadata"] => reads.extend(&Reads::all()),
+        [_] | [_, "metadata"] => reads.extend(&Reads::metadata()),
         [_, "metadata", "labels", rest @ ..] => {
             reads.extend(&Reads { labels: keys(rest), ..Reads::default() });
         }
@@ -105,12 +125,13 @@ mod tests {
                 .unwrap_or_else(|e| panic!("{source}: {e}"));
             assert_eq!(expression.reads(), &want, "{source}");
         };
-        let none = Reads::default;
+        let none = || Reads { object: true, ..Reads::default() };
         let label = |key: &str| Reads { labels: Keys::these([key]), ..none() };
+        let whole = || Reads { object: true, status: true, ..Reads::metadata() };
         check("object.spec.containers.all(c, c.image != '')", none());
         check("object.metadata.labels.app == 'api'", label("app"));
         check("object.metadata.?labels[?'app'].orValue('') == 'api'", label("app"));
-        check("oldObject.metadata.labels['app'] == 'api'", label("app"));
+        check("oldObject.metadata.labels['app'] == 'api'", Reads { update: true, ..label("app") });
         check("has(object.metadata.labels.app)", label("app"));
         check("'app' in object.metadata.labels", Reads { labels: Keys::All, ..none() });
         check("object.metadata.labels[object.spec.key] == ''", Reads { labels: Keys::All, ..none() });
@@ -118,9 +139,23 @@ mod tests {
         check("object.metadata.name", Reads { other_metadata: true, ..none() });
         let managed = Reads { other_metadata: true, managed_fields: true, ..none() };
         check("object.metadata.managedFields.size() > 0", managed.clone());
-        check("oldObject.metadata['managedFields'] == []", managed);
-        check("object.metadata == oldObject.metadata", Reads::all());
-        check("[object].all(o, o.metadata.labels.app == '')", Reads::all());
-        check("object[request.operation] == 1", Reads::all());
+        check("oldObject.metadata['managedFields'] == []", Reads { update: true, ..managed });
+        check(
+            "object.metadata == oldObject.metadata",
+            Reads { object: true, update: true, ..Reads::metadata() },
+        );
+        check("[object].all(o, o.metadata.labels.app == '')", whole());
+        check("object[request.operation] == 1", Reads { update: true, ..whole() });
+        check("object == oldObject", Reads { update: true, ..whole() });
+        check("object.?status.?phase.orValue('') == ''", Reads { status: true, ..none() });
+        check("object['status'].phase == ''", Reads { status: true, ..none() });
+        check("false", Reads::default());
+        check("namespaceObject.metadata.name == 'a'", Reads::default());
+        check("request.namespace == 'a' && request.kind.kind == 'Pod'", Reads::default());
+        let update = Reads { update: true, ..Reads::default() };
+        check("request.userInfo.username == 'a'", update.clone());
+        check("request['operation'] == 'UPDATE'", update.clone());
+        check("[request].all(r, r.userInfo.username == 'a')", update.clone());
+        check("has(request.options.dryRun)", update);
     }
 }

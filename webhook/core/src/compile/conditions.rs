@@ -59,6 +59,8 @@ impl Conditions {
     pub(crate) fn reads(&self) -> Reads {
         let mut reads = Reads { labels: Keys::these(self.labels.keys().cloned()), ..Reads::default() };
         self.when.iter().for_each(|when| reads.extend(when.reads()));
+        // As for the policy's scope.
+        reads.update = false;
         reads
     }
 

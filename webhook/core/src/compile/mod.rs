@@ -14,8 +14,8 @@ use sallyport_policy::{Diagnostics, FieldPath, Segment, check_dns_label, check_d
 pub(crate) use conditions::Conditions;
 pub(crate) use kind_pattern::KindPattern;
 pub(crate) use mutate_entry::CompiledEntry;
+use scope::Purpose;
 pub(crate) use scope::{CompiledScope, Facts};
-use scope::{EXCLUDED_OPERATIONS, MATCHED_OPERATIONS};
 pub(crate) use validate_entry::CompiledRule;
 
 use crate::object::Reads;
@@ -47,14 +47,13 @@ impl Policy {
             found.error(FieldPath::of("metadata.name"), wrong.to_string());
         }
         let path = FieldPath::of("spec");
-        let scope =
-            CompiledScope::compile(&spec.matches, &MATCHED_OPERATIONS, &path.field("match"), &mut found);
+        let scope = CompiledScope::compile(&spec.matches, Purpose::Match, &path.field("match"), &mut found);
         if scope.kinds.is_empty() {
             found.error(path.field("match").field("kinds"), "expected at least one kind, such as Pod");
         }
         let exclude = spec.exclude.as_ref().map(|exclude| {
             let at = path.field("exclude");
-            let compiled = CompiledScope::compile(exclude, &EXCLUDED_OPERATIONS, &at, &mut found);
+            let compiled = CompiledScope::compile(exclude, Purpose::Exclude, &at, &mut found);
             if compiled.is_empty() {
                 found.error(at, "an empty exclude would exclude everything; leave it out");
             }

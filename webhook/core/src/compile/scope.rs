@@ -24,19 +24,32 @@ pub(crate) struct CompiledScope {
     groups: Vec<Glob>,
     conditions: Vec<(String, Expression)>,
     narrows_operations: bool,
+    purpose: Purpose,
 }
 
-/// The operations of a `match` that names none.
-pub(super) const MATCHED_OPERATIONS: [Operation; 2] = [Operation::Create, Operation::Update];
-/// The operations of an `exclude` that names none: whoever is excluded, is excluded from all that is matched.
-pub(super) const EXCLUDED_OPERATIONS: [Operation; 4] =
-    [Operation::Create, Operation::Update, Operation::Delete, Operation::Connect];
+/// What becomes of the requests that a scope is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The policy is about them: `match`.
+    Match,
+    /// The policy is not about them: `exclude`.
+    Exclude,
+}
+
+impl Purpose {
+    /// The operations of a scope that names none. Who is excluded, is excluded from all that is matched.
+    fn operations(self) -> &'static [Operation] {
+        match self {
+            Self::Match => &[Operation::Create, Operation::Update],
+            Self::Exclude => &[Operation::Create, Operation::Update, Operation::Delete, Operation::Connect],
+        }
+    }
+}
 
 impl CompiledScope {
-    /// `unless_named` are the operations where the scope names none.
     pub(super) fn compile(
         scope: &Scope,
-        unless_named: &[Operation],
+        purpose: Purpose,
         path: &FieldPath,
         found: &mut Diagnostics,
     ) -> Self {
@@ -69,13 +82,14 @@ impl CompiledScope {
             kinds,
             narrows_operations: !scope.operations.is_empty(),
             operations: if scope.operations.is_empty() {
-                unless_named.to_vec()
+                purpose.operations().to_vec()
             } else {
                 scope.operations.clone()
             },
             users: globs(&scope.users, "users", found),
             groups: globs(&scope.groups, "groups", found),
             conditions,
+            purpose,
         }
     }
 
@@ -104,7 +118,10 @@ impl CompiledScope {
             && (self.groups.is_empty()
                 || request.user_info.groups.iter().any(|group| any(&self.groups, group)))
             && self.namespace_selector.as_ref().is_none_or(|selector| facts.namespace_matches(selector))
-            && self.object_selector.as_ref().is_none_or(|selector| facts.object_matches(selector));
+            && self
+                .object_selector
+                .as_ref()
+                .is_none_or(|selector| facts.object_matches(selector, self.purpose));
         if !plain {
             return Ok(false);
         }
@@ -121,6 +138,8 @@ impl CompiledScope {
         let keys = self.object_selector.iter().flat_map(Selector::keys);
         let mut reads = Reads { labels: Keys::these(keys), ..Reads::default() };
         self.conditions.iter().for_each(|(_, condition)| reads.extend(condition.reads()));
+        // Whom a policy is about is no part of what is wrong, whether `users` say it or a condition does.
+        reads.update = false;
         reads
     }
 
@@ -194,12 +213,18 @@ impl<'r> Facts<'r> {
             .is_some_and(|namespace| selector.matches(|key| namespace.labels.get(key).map(String::as_str)))
     }
 
-    /// As the API server does, either object may match.
-    fn object_matches(&self, selector: &Selector) -> bool {
-        [&self.request.object, &self.request.old_object]
-            .into_iter()
-            .filter_map(Value::as_object)
-            .any(|object| selector.matches(|key| get_str(object, &["metadata", "labels", key])))
+    /// To be matched, either object is enough, as it is for the API server. To be excluded, it is what the object will
+    /// be that counts: what it was must not spare what it becomes.
+    fn object_matches(&self, selector: &Selector, purpose: Purpose) -> bool {
+        let mut objects =
+            [&self.request.object, &self.request.old_object].into_iter().filter_map(Value::as_object);
+        let matches = |object: &Map<String, Value>| {
+            selector.matches(|key| get_str(object, &["metadata", "labels", key]))
+        };
+        match purpose {
+            Purpose::Match => objects.any(matches),
+            Purpose::Exclude => objects.next().is_some_and(matches),
+        }
     }
 }
 

@@ -6,11 +6,11 @@
 
 use serde_json::Value;
 
-use crate::object::{Fields, PodBearing, Reads, get};
+use crate::object::{Fields, PodBearing, Reads, get, get_list, get_object};
 use crate::{Operation, Request};
 
-/// Whether what is wrong with a request was there before it, so that it is told and not refused: the object is being
-/// deleted, or is what it was in everything but metadata that isn't `read`.
+/// Whether what is wrong with a request was there before it, so that it is told and not refused: the object is what it
+/// was in everything but what isn't `read`, or it is being deleted and only loses finalizers.
 pub(super) fn changes_nothing_judged(request: &Request, read: &Reads) -> bool {
     let (Some(old), Some(new)) = (request.old_object.as_object(), request.object.as_object()) else {
         return false;
@@ -18,10 +18,26 @@ pub(super) fn changes_nothing_judged(request: &Request, read: &Reads) -> bool {
     if request.operation != Operation::Update {
         return false;
     }
-    // A pod may go on running for as long as its grace period lasts: what is added to it then is added.
-    let deleted = request.sub_resource.is_empty() && get(old, &["metadata", "deletionTimestamp"]).is_some();
-    deleted || (read.same(old, new) && body(old).eq(body(new)))
+    lets_go(request, old, new) || (!read.update && read.same(old, new) && body(old).eq(body(new)))
 }
+
+/// Whether the update does nothing but take finalizers off an object that is being deleted. Whatever else is done to it
+/// then is done to something that lives on: for as long as its grace period lasts, or as long as a finalizer is left,
+/// which its author may have put there.
+fn lets_go(request: &Request, old: &Fields, new: &Fields) -> bool {
+    let finalizers = get_list(old, &["metadata", "finalizers"]);
+    request.sub_resource.is_empty()
+        && get(old, &["metadata", "deletionTimestamp"]).is_some()
+        && get_list(new, &["metadata", "finalizers"]).iter().all(|left| finalizers.contains(left))
+        && all_but(old, &["metadata"]).eq(all_but(new, &["metadata"]))
+        && match (get_object(old, &["metadata"]), get_object(new, &["metadata"])) {
+            (Some(old), Some(new)) => all_but(old, &LETTING_GO).eq(all_but(new, &LETTING_GO)),
+            _ => false,
+        }
+}
+
+/// The finalizers, and what the API server writes of itself when they change.
+const LETTING_GO: [&str; 4] = ["finalizers", "managedFields", "resourceVersion", "generation"];
 
 /// Whether an update leaves the pods that a controller makes as they were.
 pub(super) fn keeps_template(request: &Request, kind: PodBearing, read: &Reads) -> bool {
@@ -43,5 +59,10 @@ pub(super) fn keeps_template(request: &Request, kind: PodBearing, read: &Reads) 
 
 /// All of an object but its metadata and its status.
 fn body(object: &Fields) -> impl Iterator<Item = (&String, &Value)> {
-    object.iter().filter(|(field, _)| !["metadata", "status"].contains(&field.as_str()))
+    all_but(object, &["metadata", "status"])
+}
+
+/// The fields of an object that have none of these names.
+fn all_but<'o>(object: &'o Fields, names: &'static [&str]) -> impl Iterator<Item = (&'o String, &'o Value)> {
+    object.iter().filter(move |(field, _)| !names.contains(&field.as_str()))
 }

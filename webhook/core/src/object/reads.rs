@@ -1,12 +1,12 @@
-//! What of an object's metadata a verdict depends on.
+//! What of an object and its request a verdict depends on.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Fields, get_object};
+use super::{Fields, get, get_object};
 
-/// The metadata that a verdict depends on. What else an object has is read by all rules.
+/// What a verdict depends on beside the object's body, which all rules read: all of it but metadata and status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reads {
     pub(crate) labels: Keys,
@@ -15,6 +15,12 @@ pub(crate) struct Reads {
     pub(crate) other_metadata: bool,
     /// Whether it depends on who set which field. No update counts as a change for it, but it must be there.
     pub(crate) managed_fields: bool,
+    /// Whether it depends on the status.
+    pub(crate) status: bool,
+    /// Whether it depends on the update itself: on who makes it, or on what the object was before.
+    pub(crate) update: bool,
+    /// Whether it depends on anything of the object at all.
+    pub(crate) object: bool,
 }
 
 /// Keys of labels or annotations.
@@ -77,9 +83,15 @@ impl Keys {
 }
 
 impl Reads {
-    /// Everything.
-    pub(crate) fn all() -> Self {
-        Self { labels: Keys::All, annotations: Keys::All, other_metadata: true, managed_fields: true }
+    /// All of the metadata.
+    pub(crate) fn metadata() -> Self {
+        Self {
+            labels: Keys::All,
+            annotations: Keys::All,
+            other_metadata: true,
+            managed_fields: true,
+            ..Self::default()
+        }
     }
 
     /// Reads what `more` reads, too.
@@ -88,6 +100,9 @@ impl Reads {
         self.annotations.extend(&more.annotations);
         self.other_metadata |= more.other_metadata;
         self.managed_fields |= more.managed_fields;
+        self.status |= more.status;
+        self.update |= more.update;
+        self.object |= more.object;
     }
 
     /// Whether two objects are the same as far as this is read.
@@ -95,6 +110,7 @@ impl Reads {
         self.labels.same(old, new, "labels")
             && self.annotations.same(old, new, "annotations")
             && (!self.other_metadata || other_metadata(old).eq(other_metadata(new)))
+            && (!self.status || get(old, &["status"]) == get(new, &["status"]))
     }
 }
 

@@ -117,6 +117,8 @@ impl Rule for CelCheck {
         let mut reads = Reads::default();
         let variables = self.variables.iter().map(|(_, expression)| expression);
         variables.chain(&self.expression).for_each(|expression| reads.extend(expression.reads()));
+        // What looks at no object is about what is asked for: `false` forbids it.
+        reads.update |= !reads.object;
         reads
     }
 

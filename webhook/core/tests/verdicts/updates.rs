@@ -37,13 +37,86 @@ fn what_leaves_everything_judged_as_it_was_is_told_and_not_refused() {
 #[test]
 fn what_is_being_deleted_can_be_cleaned_up() {
     let set = set(&[policy("p", json!({}))]);
+    let mut reading = policy("q", json!({}));
+    let rule = "object.metadata.?finalizers.orValue([]) == ['none'] && request.userInfo.username == 'nobody'";
+    reading["spec"]["validate"][0]["cel"] = json!({"expression": rule});
+    let set_that_reads = self::set(&[reading]);
+    let old = with(bad_pod(), "/metadata", "deletionTimestamp", json!("2030-01-01T00:00:00Z"));
+    let old = with(old, "/metadata", "finalizers", json!(["example.com/f", "example.com/g"]));
+    for left in [json!(["example.com/g"]), json!([]), Value::Null] {
+        let new = with(old.clone(), "/metadata", "finalizers", left);
+        let new = with(new, "/metadata", "managedFields", json!([{"manager": "gc"}]));
+        check(&judge(&set, &update(&old, &new)), &[], &[AT]);
+        check(&judge(&set_that_reads, &update(&old, &new)), &[], &["q/images "]);
+    }
+    // It is the stored object that says so.
+    let alive = with(bad_pod(), "/metadata", "finalizers", json!(["example.com/f"]));
+    let new = with(old.clone(), "/metadata", "finalizers", json!([]));
+    check(&judge(&set_that_reads, &update(&alive, &new)), &["q/images "], &[]);
+}
+
+#[test]
+fn what_is_being_deleted_can_t_be_made_worse() {
+    let set = set(&[policy("p", json!({}))]);
+    let mut old = with(bad_pod(), "/metadata", "deletionTimestamp", json!("2030-01-01T00:00:00Z"));
+    old["spec"]["containers"][0]["image"] = json!("good.example/api:1");
+    old["metadata"]["finalizers"] = json!(["example.com/f"]);
+    let new = with(old.clone(), "/spec/containers/0", "image", json!("bad.example/api:1"));
+    check(&judge(&set, &update(&old, &new)), &[AT], &[]);
     let old = with(bad_pod(), "/metadata", "deletionTimestamp", json!("2030-01-01T00:00:00Z"));
     let new = with(old.clone(), "/spec", "activeDeadlineSeconds", json!(5));
-    check(&judge(&set, &update(&old, &new)), &[], &[AT]);
-    // It is the stored object that says so.
-    let old = bad_pod();
-    let new = with(new, "/metadata", "deletionTimestamp", json!("2030-01-01T00:00:00Z"));
     check(&judge(&set, &update(&old, &new)), &[AT], &[]);
+}
+
+#[test]
+fn what_an_update_is_judged_by_is_never_what_it_was_before() {
+    let rule = |expression: &str| {
+        let rule = json!([{"name": "r", "cel": {"expression": expression, "message": "no"}}]);
+        set(&[policy("p", json!({"match": {"kinds": ["ConfigMap", "Service"]}, "validate": rule}))])
+    };
+    let old = json!({"apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "x", "namespace": "shop", "labels": {"locked": "true"}}, "data": {"a": "b"}});
+    let new = with(old.clone(), "/metadata/labels", "other", json!("x"));
+    for expression in [
+        "request.userInfo.username == 'admin'",
+        "request.operation != 'UPDATE'",
+        "oldObject.metadata.?labels.locked.orValue('') != 'true'",
+        "object.metadata.labels == oldObject.metadata.labels",
+        "false",
+    ] {
+        check(&judge(&rule(expression), &update(&old, &new)), &["p/r "], &[]);
+    }
+    // What is wrong with the object alone was there before.
+    for expression in ["object.data.a != 'b'", "object.data.a != 'b' && request.namespace == 'shop'"] {
+        check(&judge(&rule(expression), &update(&old, &new)), &[], &["p/r "]);
+    }
+
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x", "namespace": "shop"},
+        "spec": {}, "status": {"loadBalancer": {}}});
+    let ingress = json!({"ingress": [{"ip": "192.0.2.1"}]});
+    let taken = with(service.clone(), "/status", "loadBalancer", ingress);
+    let by_status = rule("!has(object.status.loadBalancer.ingress)");
+    check(&judge(&by_status, &update(&service, &taken)), &["p/r "], &[]);
+    let mut request = update(&service, &taken);
+    request.sub_resource = "status".to_owned();
+    check(&judge(&by_status, &request), &["p/r "], &[]);
+    let labelled = with(taken.clone(), "/metadata", "labels", json!({"a": "b"}));
+    check(&judge(&by_status, &update(&taken, &labelled)), &[], &["p/r "]);
+}
+
+#[test]
+fn what_was_excluded_is_judged_when_it_is_no_more() {
+    let spared = json!({"exclude": {"objectSelector": {"matchLabels": {"spared": "yes"}}}});
+    let set = set(&[policy("p", spared)]);
+    let old = with(bad_pod(), "/metadata/labels", "spared", json!("yes"));
+    let bad = with(old.clone(), "/spec/containers/0", "image", json!("bad.example/api:2"));
+    check(&judge(&set, &update(&old, &bad)), &[], &[]);
+    for new in
+        [with(old.clone(), "/metadata", "labels", json!({})), with(bad, "/metadata", "labels", json!({}))]
+    {
+        check(&judge(&set, &update(&old, &new)), &[AT], &[]);
+    }
+    check(&judge(&set, &update(&bad_pod(), &old)), &[], &[]);
 }
 
 #[test]
