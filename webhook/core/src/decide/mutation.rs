@@ -77,9 +77,25 @@ fn mutable(request: &Request) -> Option<(Option<PodBearing>, Reach<'_>)> {
     (!deleted && !is_genuine_mirror(request, object) && !kept_by_controller).then_some((kind, reach))
 }
 
-pub(super) fn has_controller(object: &Fields) -> bool {
-    let controls = |owner: &Value| owner.get("controller").and_then(Value::as_bool) == Some(true);
+fn has_controller(object: &Fields) -> bool {
     get_list(object, &["metadata", "ownerReferences"]).iter().any(controls)
+}
+
+fn controls(owner: &Value) -> bool {
+    owner.get("controller").and_then(Value::as_bool) == Some(true)
+}
+
+/// Whether an object says that a controller of Kubernetes' own keeps it equal to its own template. Anybody can write that
+/// something controls an object; but only what has been judged itself can have it judged no more.
+pub(super) fn is_kept(kind: PodBearing, object: &Fields) -> bool {
+    let Some(keeper) = kind.keeper() else { return false };
+    let keeps = |owner: &Value| {
+        let version = owner.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+        controls(owner)
+            && owner.get("kind").and_then(Value::as_str) == Some(keeper.kind())
+            && version.rsplit_once('/').is_some_and(|(group, _)| group == keeper.group())
+    };
+    get_list(object, &["metadata", "ownerReferences"]).iter().any(keeps)
 }
 
 /// The entries that apply to objects like this one, of the policies that match the request.

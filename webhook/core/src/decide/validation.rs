@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::controller::{handling, pod_to_be};
-use super::mutation::has_controller;
+use super::mutation::is_kept;
 use super::update::{changes_nothing_judged, keeps_template};
 use super::{MIRROR_ANNOTATION, exception, fail, is_genuine_mirror, is_mirror, matching, subject};
 use crate::compile::{CompiledRule, Facts, Policy};
@@ -97,7 +97,7 @@ impl Judge<'_> {
     /// Judges the pod that a controller would make.
     fn controller(&mut self, direct: &[&Policy], request: &Request, kind: PodBearing, context: &Context<'_>) {
         // Whoever keeps it makes it as its own template says, which has been judged.
-        let kept = request.object.as_object().is_some_and(has_controller);
+        let kept = request.object.as_object().is_some_and(|object| is_kept(kind, object));
         let named = |policy: &Policy| policy.scope.names_kind(&request.kind);
         if kept && !direct.iter().any(|policy| named(policy)) {
             return;

@@ -71,6 +71,16 @@ impl PodBearing {
         }
     }
 
+    /// The kind whose controller makes objects of this one of its own template.
+    #[must_use]
+    pub(crate) const fn keeper(self) -> Option<Self> {
+        match self {
+            Self::ReplicaSet => Some(Self::Deployment),
+            Self::Job => Some(Self::CronJob),
+            _ => None,
+        }
+    }
+
     /// Group, version and kind.
     #[must_use]
     pub fn group_version_kind(self) -> GroupVersionKind {

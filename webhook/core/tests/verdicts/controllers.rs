@@ -94,6 +94,37 @@ fn a_controller_that_another_keeps_is_judged_only_where_it_is_named() {
 }
 
 #[test]
+fn an_owner_that_could_not_have_made_it_lets_nothing_in() {
+    let set = set(&[policy("p", json!({"controllers": "Enforce"}))]);
+    let owner = |version: &str, kind: &str, controller: bool| json!([{"apiVersion": version, "kind": kind, "name": "x", "controller": controller}]);
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "x", "namespace": "shop"},
+        "spec": {"template": {"metadata": {}, "spec": bad_pod()["spec"]}}});
+    let deployment = deployment(&bad_pod());
+    let mut replicas = deployment.clone();
+    replicas["kind"] = json!("ReplicaSet");
+    let mut stateful = deployment.clone();
+    stateful["kind"] = json!("StatefulSet");
+    for (object, owner, judged) in [
+        (&deployment, owner("v1", "ConfigMap", true), true),
+        (&deployment, owner("apps/v1", "Deployment", true), true),
+        (&stateful, owner("example.com/v1", "Database", true), true),
+        (&replicas, owner("example.com/v1", "Deployment", true), true),
+        (&replicas, owner("v1", "Deployment", true), true),
+        (&replicas, owner("apps/v1", "StatefulSet", true), true),
+        (&replicas, owner("apps/v1", "Deployment", false), true),
+        (&replicas, owner("apps/v1", "Deployment", true), false),
+        (&job, owner("apps/v1", "Deployment", true), true),
+        (&job, owner("batch/v1", "CronJob", true), false),
+        (&job, owner("batch/v1beta1", "CronJob", true), false),
+    ] {
+        let mut object = object.clone();
+        object["metadata"]["ownerReferences"] = owner;
+        let want: &[&str] = if judged { &[AT] } else { &[] };
+        check(&judge(&set, &reading::creation(&object)), want, &[]);
+    }
+}
+
+#[test]
 fn to_scale_what_was_let_in_is_no_new_violation() {
     let set = set(&[policy("p", json!({"controllers": "Enforce"}))]);
     let old = deployment(&bad_pod());
