@@ -68,6 +68,8 @@ fn cases() -> Vec<(Vec<u8>, &'static str)> {
         (with("/kind", None), "kind is missing; expected AdmissionReview"),
         (with("/request", None), "request is missing; expected an object"),
         (with("/request", Some(Value::Null)), "request is null; expected an object (line "),
+        (with("/request/object", None), "request.object is missing; expected an object"),
+        (with("/request/object", Some(Value::Null)), "request.object is missing; expected an object"),
         (with("/request/uid", None), "request.uid is missing; expected a string of 1 to 128 bytes"),
         (
             with("/request/uid", Some(json!(""))),

@@ -185,6 +185,10 @@ impl RequestMembers {
             Some(_) => return Err(Fault::WrongValue(of("operation"), OPERATIONS)),
             None => return Err(Fault::Missing(of("operation"), OPERATIONS)),
         };
+        // What is to be stored must be there to be judged.
+        if self.object.is_null() && operation != Operation::Delete {
+            return Err(Fault::Missing(of("object"), "an object"));
+        }
         let kind = self.kind.ok_or(Fault::Missing(of("kind"), "an object"))?;
         let resource = self.resource.ok_or(Fault::Missing(of("resource"), "an object"))?;
         let part = |parent, name, value: Option<String>| {
