@@ -182,8 +182,8 @@ impl<'e> Checker<'e> {
         if let Some((_, found)) = local {
             return Ok(found.clone());
         }
-        if library::is_type(name) {
-            return Ok(Type::Types);
+        if let Some(of) = library::type_named(name) {
+            return Ok(Type::types(of));
         }
         let found = self.names.find(name).ok_or_else(|| Fault::new(expr, self.names.missing(name)))?;
         self.variables.extend(Variable::named(name));
@@ -191,8 +191,11 @@ impl<'e> Checker<'e> {
     }
 
     fn visit_select(&mut self, expr: &'e IdedExpr, select: &'e SelectExpr) -> Found {
-        if !select.test && qualified(expr).is_some_and(|name| library::is_type(&name)) {
-            return Ok(Type::Types);
+        let named = || qualified(expr).and_then(|name| library::type_named(&name));
+        if !select.test
+            && let Some(of) = named()
+        {
+            return Ok(Type::types(of));
         }
         let operand = self.visit(&select.operand)?;
         let field = self.field(expr, operand, &select.field, false)?;

@@ -8,6 +8,7 @@ use cel::common::ast::Expr;
 use cel::{DeclarationError, Env, IdedExpr, extensions};
 
 use super::signatures::Signature;
+use super::types::Type;
 use super::{functions, kubernetes};
 
 /// The environment of all expressions, made once.
@@ -208,7 +209,7 @@ const FUNCTIONS: &[Function] = &[
     Function::new("strings.quote", Some(Cost::Size(1)), &["(string) string"]),
     Function::new("substring", Some(Cost::Size(2)), &["string.(int) string", "string.(int, int) string"]),
     Function::new("trim", Some(Cost::Size(1)), &["string.() string"]),
-    Function::new("type", None, &["(A) type"]),
+    Function::new("type", None, &["(A) type(A)"]),
     Function::new(
         "uint",
         Some(Cost::Size(1)),
@@ -216,25 +217,6 @@ const FUNCTIONS: &[Function] = &[
     ),
     Function::new("upperAscii", Some(Cost::Size(1)), &["string.() string"]),
     Function::new("value", None, &["optional(V).() V"]),
-];
-
-/// The types that an expression can name, as in `type(x) == string`.
-const TYPES: &[&str] = &[
-    "bool",
-    "bytes",
-    "double",
-    "google.protobuf.Duration",
-    "google.protobuf.Timestamp",
-    "int",
-    "list",
-    "map",
-    "net.CIDR",
-    "net.IP",
-    "null_type",
-    "optional_type",
-    "string",
-    "type",
-    "uint",
 ];
 
 /// What is known of a function.
@@ -267,9 +249,27 @@ pub(super) fn cost(name: &str) -> Option<Cost> {
     function(name).and_then(|known| known.cost)
 }
 
-/// Whether an expression can name such a type.
-pub(super) fn is_type(name: &str) -> bool {
-    TYPES.contains(&name)
+/// The type that a name stands for, as in `type(x) == string`; `None` if it is the name of none. As in Kubernetes, those
+/// of an optional and of a type itself have no part, and so are of another type than any `type(x)`.
+pub(super) fn type_named(name: &str) -> Option<Type> {
+    Some(match name {
+        "bool" => Type::Bool,
+        "bytes" => Type::Bytes,
+        "double" => Type::Double,
+        "google.protobuf.Duration" => Type::Duration,
+        "google.protobuf.Timestamp" => Type::Timestamp,
+        "int" => Type::Int,
+        "list" => Type::list(Type::Dyn),
+        "map" => Type::map(Type::Dyn, Type::Dyn),
+        "net.CIDR" => Type::Opaque("net.CIDR"),
+        "net.IP" => Type::Opaque("net.IP"),
+        "null_type" => Type::Null,
+        "optional_type" => Type::Opaque("optional_type"),
+        "string" => Type::String,
+        "type" => Type::Opaque("type"),
+        "uint" => Type::Uint,
+        _ => return None,
+    })
 }
 
 /// The name of the function that `namespace.function()` calls; `None` for a call on a value. As in Kubernetes, a

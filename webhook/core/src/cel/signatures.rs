@@ -75,6 +75,7 @@ fn instantiate(of: &Type, fresh: &[Type]) -> Type {
         Type::List(element) => Type::list(instantiate(element, fresh)),
         Type::Map(key, value) => Type::map(instantiate(key, fresh), instantiate(value, fresh)),
         Type::Optional(held) => Type::optional(instantiate(held, fresh)),
+        Type::Types(of) => Type::types(instantiate(of, fresh)),
         other => other.clone(),
     }
 }
@@ -116,13 +117,13 @@ impl<'t> Reader<'t> {
             "bytes" => Type::Bytes,
             "duration" => Type::Duration,
             "timestamp" => Type::Timestamp,
-            "type" => Type::Types,
-            "list" | "map" | "optional" => {
+            "list" | "map" | "optional" | "type" => {
                 self.expect('(')?;
                 let mut inner = self.until_closed()?.into_iter();
                 let made = match (name, inner.next()?, inner.next()) {
                     ("list", element, None) => Type::list(element),
                     ("optional", held, None) => Type::optional(held),
+                    ("type", of, None) => Type::types(of),
                     ("map", key, Some(value)) => Type::map(key, value),
                     _ => return None,
                 };

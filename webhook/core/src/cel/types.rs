@@ -18,8 +18,8 @@ pub(super) enum Type {
     Null,
     Duration,
     Timestamp,
-    /// The type of types, as of `type(x)` and `int`.
-    Types,
+    /// The type of a type: `type(1)` and `int` are both of the type of int.
+    Types(Box<Type>),
     List(Box<Type>),
     Map(Box<Type>, Box<Type>),
     Optional(Box<Type>),
@@ -43,13 +43,17 @@ impl Type {
         Self::Map(Box::new(key), Box::new(value))
     }
 
+    pub(super) fn types(of: Self) -> Self {
+        Self::Types(Box::new(of))
+    }
+
     pub(super) fn optional(held: Self) -> Self {
         Self::Optional(Box::new(held))
     }
 
     fn parameters(&self) -> Vec<&Self> {
         match self {
-            Self::List(element) | Self::Optional(element) => vec![element],
+            Self::List(part) | Self::Optional(part) | Self::Types(part) => vec![part],
             Self::Map(key, value) => vec![key, value],
             _ => Vec::new(),
         }
@@ -88,7 +92,7 @@ impl fmt::Display for Type {
             Self::Null => f.write_str("null"),
             Self::Duration => f.write_str("duration"),
             Self::Timestamp => f.write_str("timestamp"),
-            Self::Types => f.write_str("type"),
+            Self::Types(of) => write!(f, "type({of})"),
             Self::List(element) => write!(f, "list({element})"),
             Self::Map(key, value) => write!(f, "map({key}, {value})"),
             Self::Optional(held) => write!(f, "optional_type({held})"),
@@ -146,6 +150,7 @@ impl Substitutions {
             Type::List(element) => Type::list(self.apply(element, free_as_dyn)),
             Type::Map(key, value) => Type::map(self.apply(key, free_as_dyn), self.apply(value, free_as_dyn)),
             Type::Optional(held) => Type::optional(self.apply(held, free_as_dyn)),
+            Type::Types(of) => Type::types(self.apply(of, free_as_dyn)),
             other => other.clone(),
         }
     }
@@ -185,6 +190,7 @@ impl Substitutions {
             (Type::Map(key, value), Type::Map(other_key, other_value)) => {
                 self.assignable(key, other_key) && self.assignable(value, other_value)
             }
+            (Type::Types(_), Type::Types(_)) => true,
             _ => one == other,
         }
     }
@@ -237,6 +243,7 @@ fn is_as_general(one: &Type, other: &Type) -> bool {
         (Type::Map(key, value), Type::Map(other_key, other_value)) => {
             is_as_general(key, other_key) && is_as_general(value, other_value)
         }
+        (Type::Types(_), Type::Types(_)) => true,
         _ => one == other,
     }
 }
