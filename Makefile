@@ -28,6 +28,7 @@ lint: ## formatting, clippy, licences and sources of dependencies
 
 unit: ## tests that need no server
 	@e2e/tools/install corpus wycheproof
+	@e2e/tools/install corpus cel-spec
 	$(CARGO) test --locked --workspace --exclude sallyport-tests
 
 integration: ## tests against a real kube-apiserver and etcd

@@ -29,6 +29,8 @@ mod types;
 mod variables;
 
 #[cfg(test)]
+mod cel_spec;
+#[cfg(test)]
 mod table;
 #[cfg(test)]
 mod tests;

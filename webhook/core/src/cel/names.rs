@@ -5,7 +5,7 @@ use super::types::Type;
 /// The variables that there are beyond `object`, `oldObject`, `request` and `namespaceObject`.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    has_item: bool,
+    others: Vec<(String, Type)>,
     variables: Vec<(String, Type)>,
 }
 
@@ -13,7 +13,13 @@ impl Names {
     /// With `item`, the element at hand.
     #[must_use]
     pub fn with_item(self) -> Self {
-        Self { has_item: true, ..self }
+        self.with("item", Type::Dyn)
+    }
+
+    /// With a variable of that type.
+    pub(super) fn with(mut self, name: &str, of: Type) -> Self {
+        self.others.push((name.to_owned(), of));
+        self
     }
 
     /// With `variables.NAME`, which gives what `expression` does.
@@ -29,9 +35,8 @@ impl Names {
             "object" | "oldObject" => Some(Type::Dyn),
             "request" => Some(Type::Object(REQUEST)),
             "namespaceObject" => Some(Type::Object(NAMESPACE)),
-            "item" if self.has_item => Some(Type::Dyn),
             "variables" if !self.variables.is_empty() => Some(Type::Object(VARIABLES)),
-            _ => None,
+            _ => self.others.iter().find(|(known, _)| known == name).map(|(_, of)| of.clone()),
         }
     }
 
