@@ -7,7 +7,7 @@ FUZZ_SECONDS := 600
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt bench bench-engine fuzz tools crds unit integration
+.PHONY: help demo test lint fmt bench bench-engine fuzz tools crds filter reproducible unit integration
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,22 +17,29 @@ demo: ## build, start the webhook, send it the five example systems, show what i
 	@$(CARGO) build --locked -q -p sallyport --bin sallyport --example demo
 	@$(TARGET)/debug/examples/demo
 
-test: tools lint unit integration ## formatting, lints, licences and all tests, real API server included
+test: tools lint unit filter reproducible integration ## formatting, lints, licences and all tests, real API server included
 
 lint: ## formatting, clippy, licences and sources of dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked -p sallyport-filter --target wasm32-wasip1 -- -D warnings
 	@e2e/tools/install cargo-deny
 	$(CACHE)/bin/cargo-deny --locked check licenses bans sources
+
+filter: ## build the filter that Envoy runs; print its path, size and digest
+	@wasm-filter/build
+
+reproducible: ## build the filter in two folders: both must give the same bytes
+	@wasm-filter/reproducible
 
 unit: ## tests that need no server
 	@e2e/tools/install corpus wycheproof
 	@e2e/tools/install corpus cel-spec
 	$(CARGO) test --locked --workspace --exclude sallyport-tests
 
-integration: ## tests against a real kube-apiserver and etcd
-	@e2e/tools/install etcd kube-apiserver corpus
+integration: ## tests against a real kube-apiserver, etcd and Envoy
+	@e2e/tools/install etcd kube-apiserver corpus envoy redis-server ratelimit
 	$(CARGO) build --locked -p sallyport --bin sallyport --example demo
 	$(TARGET)/debug/examples/demo > /dev/null
 	$(CARGO) test --locked -p sallyport-tests

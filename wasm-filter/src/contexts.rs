@@ -1,0 +1,88 @@
+//! What the proxy calls a context: a configured filter, or one request.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::rc::Rc;
+
+use crate::filter::Filter;
+use crate::stream::Stream;
+
+thread_local! {
+    static CONTEXTS: RefCell<HashMap<u32, Context, BuildHasherDefault<OfNumber>>> =
+        RefCell::default();
+}
+
+/// What events of the proxy are about.
+#[derive(Clone, Debug)]
+enum Context {
+    /// A configured filter.
+    Filter(Rc<Filter>),
+    /// One request.
+    Stream(Rc<Stream>),
+}
+
+/// Makes a context: a filter, or a request for the filter that is its parent.
+pub(crate) fn create(id: u32, parent: u32) {
+    let context = if parent == 0 {
+        Context::Filter(Rc::new(Filter::new(id)))
+    } else if let Some(filter) = filter(parent) {
+        Context::Stream(Rc::new(Stream::new(id, filter)))
+    } else {
+        return;
+    };
+    CONTEXTS.with(|contexts| {
+        if let Ok(mut contexts) = contexts.try_borrow_mut() {
+            contexts.insert(id, context);
+        }
+    });
+}
+
+/// Forgets a context.
+pub(crate) fn delete(id: u32) {
+    // It is dropped when the table can be used again.
+    let _context =
+        CONTEXTS.with(|contexts| contexts.try_borrow_mut().ok().and_then(|mut contexts| contexts.remove(&id)));
+}
+
+/// The filter of that number.
+pub(crate) fn filter(id: u32) -> Option<Rc<Filter>> {
+    match find(id)? {
+        Context::Filter(filter) => Some(filter),
+        Context::Stream(_) => None,
+    }
+}
+
+/// The request of that number.
+pub(crate) fn stream(id: u32) -> Option<Rc<Stream>> {
+    match find(id)? {
+        Context::Stream(stream) => Some(stream),
+        Context::Filter(_) => None,
+    }
+}
+
+/// The table is free while the context is used: whatever the proxy does meanwhile finds it.
+fn find(id: u32) -> Option<Context> {
+    CONTEXTS.with(|contexts| contexts.try_borrow().ok()?.get(&id).cloned())
+}
+
+/// A hash of numbers that the proxy gives out: nobody chooses them so that they collide.
+#[derive(Default)]
+struct OfNumber(u64);
+
+impl Hasher for OfNumber {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32((*byte).into());
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        // Fibonacci hashing: 2^64 divided by the golden ratio.
+        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
