@@ -41,8 +41,8 @@ pub(crate) fn create(id: u32, parent: u32) {
 /// Forgets a context.
 pub(crate) fn delete(id: u32) {
     // It is dropped when the table can be used again.
-    let _context =
-        CONTEXTS.with(|contexts| contexts.try_borrow_mut().ok().and_then(|mut contexts| contexts.remove(&id)));
+    let _context = CONTEXTS
+        .with(|contexts| contexts.try_borrow_mut().ok().and_then(|mut contexts| contexts.remove(&id)));
 }
 
 /// The filter of that number.

@@ -13,11 +13,7 @@ use super::status::Status;
 pub(crate) struct Token(pub(crate) u32);
 
 /// Sends a request without a body to a cluster of the proxy. `headers` name `:method`, `:path` and `:authority`.
-pub(crate) fn http(
-    cluster: &str,
-    headers: &[(&[u8], &[u8])],
-    timeout: Duration,
-) -> Result<Token, HostError> {
+pub(crate) fn http(cluster: &str, headers: &[(&[u8], &[u8])], timeout: Duration) -> Result<Token, HostError> {
     let headers = serialize(headers);
     let trailers = serialize(&[]);
     let mut token = 0;

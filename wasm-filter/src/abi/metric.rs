@@ -57,7 +57,6 @@ fn define(kind: u32, name: &str) -> Result<u32, HostError> {
     let mut metric = 0;
     // SAFETY: the name is a slice, which the proxy only reads; the last pointer is to a variable of our own, that nothing
     // else refers to.
-    let status =
-        unsafe { imports::proxy_define_metric(kind, name.as_ptr(), name.len(), &raw mut metric) };
+    let status = unsafe { imports::proxy_define_metric(kind, name.as_ptr(), name.len(), &raw mut metric) };
     Status(status).of("define a metric").map(|()| metric)
 }

@@ -13,12 +13,7 @@ pub(crate) fn get(path: &[u8]) -> Result<Option<Vec<u8>>, HostError> {
     // SAFETY: the path is a slice, which the proxy only reads; the other pointers are to fields of our own, that nothing
     // else refers to.
     let status = unsafe {
-        imports::proxy_get_property(
-            path.as_ptr(),
-            path.len(),
-            &raw mut returned.data,
-            &raw mut returned.size,
-        )
+        imports::proxy_get_property(path.as_ptr(), path.len(), &raw mut returned.data, &raw mut returned.size)
     };
     if !Status(status).found("read a property")? {
         return Ok(None);

@@ -1,0 +1,43 @@
+//! What is logged of a request.
+
+use serde_json::{Map, Value, json};
+
+use super::any;
+use crate::Plugin;
+
+/// The access log: a line of JSON for each request, with what was decided. The query is left out, and so are headers
+/// that a client fills as it likes: both carry what must not stand in a log.
+pub(super) fn render(plugins: &[Plugin], path: &str) -> Value {
+    let mut fields = Map::new();
+    for (name, format) in [
+        ("time", "%START_TIME%"),
+        ("client", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"),
+        ("method", "%REQ(:METHOD)%"),
+        ("authority", "%REQ(:AUTHORITY)%"),
+        ("path", "%PATH(NQ)%"),
+        ("protocol", "%PROTOCOL%"),
+        ("status", "%RESPONSE_CODE%"),
+        ("details", "%RESPONSE_CODE_DETAILS%"),
+        ("flags", "%RESPONSE_FLAGS%"),
+        ("bytes_received", "%BYTES_RECEIVED%"),
+        ("bytes_sent", "%BYTES_SENT%"),
+        ("duration_ms", "%DURATION%"),
+        ("upstream", "%UPSTREAM_HOST%"),
+        ("request_id", "%REQ(X-REQUEST-ID)%"),
+        ("decision", "%FILTER_STATE(wasm.sallyport:PLAIN)%"),
+    ] {
+        fields.insert(name.to_owned(), format.into());
+    }
+    let correlation = plugins.iter().filter_map(|plugin| plugin.spec.headers.as_ref()?.correlation.as_ref());
+    if let Some(correlation) = correlation.last() {
+        fields.insert("correlation_id".to_owned(), format!("%REQ({})%", correlation.header).into());
+    }
+    json!({
+        "name": "envoy.access_loggers.file",
+        "typed_config": {
+            "@type": any("envoy.extensions.access_loggers.file.v3.FileAccessLog"),
+            "path": path,
+            "log_format": { "json_format": fields, "omit_empty_values": true },
+        },
+    })
+}
