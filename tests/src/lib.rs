@@ -13,6 +13,7 @@ pub mod objects;
 pub mod pki;
 pub mod process;
 pub mod programs;
+pub mod proxy;
 pub mod registration;
 pub mod run_dir;
 pub mod tls;

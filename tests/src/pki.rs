@@ -51,8 +51,17 @@ pub(crate) fn write(dir: &Path) -> Result<String> {
 /// # Errors
 /// When the files cannot be written.
 pub fn write_server(dir: &Path) -> Result<()> {
+    write_server_of(&["127.0.0.1", "localhost"], dir)
+}
+
+/// The same for a server of these names.
+///
+/// # Errors
+/// When the files cannot be written.
+pub fn write_server_of(names: &[&str], dir: &Path) -> Result<()> {
     let ca = authority()?;
-    let mut server = CertificateParams::new(["127.0.0.1", "localhost"].map(String::from))?;
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let mut server = CertificateParams::new(names)?;
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     issue(&ca, &server, &dir.join("tls.crt"), &dir.join("tls.key"))?;
     fs::write(dir.join(file::CA), ca.pem())?;

@@ -23,9 +23,25 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn start(name: &'static str, program: &Path, args: &[String], dir: &Path) -> Result<Self> {
+        Self::start_with(name, program, args, &[], dir)
+    }
+
+    /// The same, with these environment variables beside those of this process.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_with(
+        name: &'static str,
+        program: &Path,
+        args: &[String],
+        environment: &[(String, String)],
+        dir: &Path,
+    ) -> Result<Self> {
         let log = dir.join(format!("{name}.log"));
         let output = File::create(&log)?;
-        let child = start(name, program, args, dir, output.try_clone()?.into(), output.into())?;
+        let mut command = command(program, args, dir);
+        command.envs(environment.iter().cloned()).stdout(output.try_clone()?).stderr(output);
+        let child = start(name, program, command)?;
         Ok(Self { name, child, log })
     }
 
@@ -37,7 +53,9 @@ impl Process {
         dir: &Path,
     ) -> Result<(Self, ChildStderr)> {
         let log = dir.join(format!("{name}.log"));
-        let mut child = start(name, program, args, dir, File::create(&log)?.into(), Stdio::piped())?;
+        let mut command = command(program, args, dir);
+        command.stdout(File::create(&log)?).stderr(Stdio::piped());
+        let mut child = start(name, program, command)?;
         let errors = child.stderr.take().context("standard error is a pipe")?;
         Ok((Self { name, child, log }, errors))
     }
@@ -67,11 +85,16 @@ impl Process {
         self.child.try_wait()
     }
 
+    /// All of its output by now.
+    #[must_use]
+    pub fn output(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
     /// The last lines of its output, under its name.
     #[must_use]
     pub fn log_tail(&self) -> String {
-        let text = fs::read(&self.log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
+        let text = self.output();
         let lines: Vec<&str> = text.lines().collect();
         let tail = lines[lines.len().saturating_sub(20)..].join("\n");
         format!("the end of {}'s output:\n{tail}", self.name)
@@ -86,17 +109,14 @@ impl Drop for Process {
     }
 }
 
-fn start(
-    name: &str,
-    program: &Path,
-    args: &[String],
-    dir: &Path,
-    stdout: Stdio,
-    stderr: Stdio,
-) -> Result<Child> {
+fn command(program: &Path, args: &[String], dir: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program).args(args).current_dir(dir);
-    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+    command.stdin(Stdio::null());
+    command
+}
+
+fn start(name: &str, program: &Path, command: Command) -> Result<Child> {
     spawn(command).with_context(|| {
         format!("cannot start {name} through setpriv, which is part of util-linux: {}", program.display())
     })

@@ -8,10 +8,11 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 
 /// The pure packages, each with its folder.
-const PURE: [(&str, &str); 3] = [
+const PURE: [(&str, &str); 4] = [
     ("sallyport-policy", "policy"),
     ("sallyport-admission", "webhook/core"),
     ("sallyport-traffic", "wasm-filter/core"),
+    ("sallyport-attach", "webhook/attach"),
 ];
 
 /// What speaks to a cluster, a client, a disk, a clock or a log; with all packages that are called `NAME-…`.

@@ -13,6 +13,7 @@ mod offline;
 mod output;
 mod paint;
 mod progress;
+mod render;
 mod serve;
 mod simulate;
 mod terminal;
@@ -76,6 +77,8 @@ enum Command {
     Test(test::TestArgs),
     /// Show what would become of objects if every policy were enforced, whatever its mode
     Simulate(simulate::SimulateArgs),
+    /// Print what attaches the filter to proxies
+    Render(Box<render::RenderArgs>),
     /// Print the CustomResourceDefinitions of Sallyport's resources
     Crds(crds::CrdsArgs),
     /// Print a shell's completion script
@@ -148,6 +151,7 @@ pub fn run() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Render(args) => render::run(&args),
         Command::Crds(args) => crds::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

@@ -1,0 +1,20 @@
+//! The filter in a real Envoy, with everything that stands around it: the application, hosts of keys, the rate limit
+//! service with its Redis. All on free ports of this machine.
+
+mod client;
+mod envoy;
+mod key_host;
+mod module;
+mod policy;
+mod rate_limit_service;
+mod setup;
+mod upstream;
+
+pub use client::{Client, send};
+pub use envoy::Envoy;
+pub use key_host::{Conduct, KeyHost};
+pub use module::Module;
+pub use policy::policies;
+pub use rate_limit_service::RateLimitService;
+pub use setup::{Proxy, Setup};
+pub use upstream::{Seen, Upstream};

@@ -1,0 +1,163 @@
+//! Policies, Envoy and the application put together.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use http::{Request, Response};
+use sallyport_attach::envoy::{Options, render};
+use sallyport_attach::{Endpoint, Plugin};
+use serde_json::Value;
+
+use super::{Envoy, Module, Upstream, policies, send};
+use crate::run_dir::RunDir;
+
+/// The file of the access log, in Envoy's folder.
+pub(super) const ACCESS_LOG: &str = "access.log";
+const LOG_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What to start.
+pub struct Setup {
+    plugins: Vec<Plugin>,
+    workers: u32,
+    connect_to: BTreeMap<Endpoint, Endpoint>,
+    ca_file: PathBuf,
+    environment: Vec<(String, String)>,
+}
+
+/// A running Envoy with the filter, before an application that tells what it got.
+pub struct Proxy {
+    /// Envoy.
+    pub envoy: Envoy,
+    /// The application.
+    pub upstream: Upstream,
+}
+
+impl Setup {
+    /// The TrafficPolicies of a YAML stream, with one worker.
+    ///
+    /// # Errors
+    /// When something is wrong with them.
+    pub fn of(yaml: &str) -> Result<Self> {
+        Ok(Self {
+            plugins: policies(yaml)?,
+            workers: 1,
+            connect_to: BTreeMap::new(),
+            // Public authorities, where a test has none of its own.
+            ca_file: "/etc/ssl/certs/ca-certificates.crt".into(),
+            environment: Vec::new(),
+        })
+    }
+
+    /// With so many workers.
+    #[must_use]
+    pub fn workers(mut self, workers: u32) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Whoever is to be reached at that host and port, is reached here.
+    #[must_use]
+    pub fn connect(mut self, host: &str, port: u16, to: SocketAddr) -> Self {
+        self.connect_to.insert(Endpoint::new(host, port), endpoint(to));
+        self
+    }
+
+    /// Hosts of keys are trusted for these authorities.
+    #[must_use]
+    pub fn trusting(mut self, ca_file: PathBuf) -> Self {
+        self.ca_file = ca_file;
+        self
+    }
+
+    /// With this environment variable.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Envoy's configuration, before an application at that address.
+    ///
+    /// # Errors
+    /// When the filter does not build.
+    pub fn render(&self, upstream: SocketAddr) -> Result<Value> {
+        let module = Module::built()?;
+        let any = Endpoint::new("127.0.0.1", 0);
+        let options = Options {
+            listen: any.clone(),
+            upstream: endpoint(upstream),
+            module: module.path.display().to_string(),
+            module_sha256: module.sha256.clone(),
+            ca_file: self.ca_file.display().to_string(),
+            connect_to: self.connect_to.clone(),
+            admin: Some(any),
+            access_log: ACCESS_LOG.to_owned(),
+        };
+        Ok(render(&self.plugins, &options))
+    }
+
+    /// Whether Envoy takes the configuration.
+    ///
+    /// # Errors
+    /// When it does not: with what it says.
+    pub fn validate(&self) -> Result<()> {
+        Envoy::validate(&self.render(SocketAddr::from(([127, 0, 0, 1], 9)))?, &self.environment)
+    }
+
+    /// Starts Envoy before an application that tells what it got.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start(&self) -> Result<Proxy> {
+        self.start_before(Upstream::echo().await?).await
+    }
+
+    /// Starts Envoy before this application.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_before(&self, upstream: Upstream) -> Result<Proxy> {
+        let bootstrap = self.render(upstream.address())?;
+        let envoy = Envoy::start(&bootstrap, self.workers, &self.environment, RunDir::create()?).await?;
+        Ok(Proxy { envoy, upstream })
+    }
+}
+
+impl Proxy {
+    /// Sends one request on a connection of its own.
+    ///
+    /// # Errors
+    /// When it is not answered.
+    pub async fn send(&self, request: Request<impl Into<bytes::Bytes>>) -> Result<Response<bytes::Bytes>> {
+        send(self.envoy.address(), request).await
+    }
+}
+
+impl Proxy {
+    /// The access log, once it has so many lines.
+    ///
+    /// # Errors
+    /// When it has not within a minute.
+    pub async fn logged(&self, lines: usize) -> Result<Vec<Value>> {
+        let start = Instant::now();
+        loop {
+            // Envoy writes whole lines, but not always all of them at once.
+            let text = fs::read_to_string(self.envoy.access_log()).unwrap_or_default();
+            let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+            let logged: Vec<Value> = whole.map(serde_json::from_str).collect::<Result<_, _>>()?;
+            if logged.len() >= lines {
+                return Ok(logged);
+            }
+            ensure!(start.elapsed() < LOG_TIMEOUT, "the access log is\n{text}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+fn endpoint(address: SocketAddr) -> Endpoint {
+    Endpoint::new(address.ip().to_string(), address.port())
+}

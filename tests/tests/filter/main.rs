@@ -1,0 +1,4 @@
+//! The filter in a real Envoy.
+
+mod examples;
+mod passes;
