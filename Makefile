@@ -34,8 +34,7 @@ reproducible: ## build the filter in two folders: both must give the same bytes
 	@wasm-filter/reproducible
 
 unit: ## tests that need no server
-	@e2e/tools/install corpus wycheproof
-	@e2e/tools/install corpus cel-spec
+	@e2e/tools/install corpus cel-spec wycheproof
 	$(CARGO) test --locked --workspace --exclude sallyport-tests
 
 integration: ## tests against a real kube-apiserver, etcd and Envoy
