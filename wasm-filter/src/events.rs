@@ -1,6 +1,7 @@
 //! What the proxy calls. Of the events of the ABI that are not here, the proxy sees that we do not want them.
 
 use crate::abi::answer;
+use crate::abi::call::Token;
 use crate::abi::stream::Flow;
 use crate::contexts;
 
@@ -42,7 +43,60 @@ extern "C" fn proxy_on_request_headers(context: u32, _count: usize, _ends: bool)
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn proxy_on_request_trailers(context: u32, _count: usize) -> u32 {
+    if let Some(stream) = contexts::stream(context) {
+        stream.request_trailers();
+    }
+    Flow::Continue as u32
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_response_headers(context: u32, _count: usize, _ends: bool) -> u32 {
+    if let Some(stream) = contexts::stream(context) {
+        stream.response_headers();
+    }
+    Flow::Continue as u32
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_tick(context: u32) {
+    if let Some(filter) = contexts::filter(context) {
+        filter.tick();
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_http_call_response(
+    context: u32,
+    token: u32,
+    headers: usize,
+    body: usize,
+    _trailers: usize,
+) {
+    if let Some(filter) = contexts::filter(context) {
+        filter.http_call_response(Token(token), headers, body);
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_grpc_receive(context: u32, token: u32, size: usize) {
+    if let Some(stream) = contexts::stream(context) {
+        stream.answered(Token(token), Some(size));
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_grpc_close(context: u32, token: u32, _status: u32) {
+    if let Some(stream) = contexts::stream(context) {
+        stream.answered(Token(token), None);
+    }
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn proxy_on_delete(context: u32) {
+    if let Some(stream) = contexts::stream(context) {
+        stream.delete();
+    }
     contexts::delete(context);
 }
 

@@ -1,34 +1,265 @@
 //! A configured filter: a root context of the proxy, one for each worker and configuration.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::time::Duration;
+
+use sallyport_policy::Severity;
+use sallyport_traffic::compile;
+use sallyport_traffic::decide::{Due, Record, Signatures, Worker};
+use sallyport_traffic::host::{Clock as _, Monotonic};
+use sallyport_traffic::keys::{FETCH_TIMEOUT, Fetched, MOST_BYTES};
+use sallyport_traffic::program::Configuration;
+use sallyport_traffic::request::HeaderList;
 
 use crate::abi::buffer::{self, Buffer};
+use crate::abi::call::{self, Token};
+use crate::abi::header_map::{self, Map};
 use crate::abi::log::{self, Level};
+use crate::abi::metric::{Counter, Gauge, Histogram};
+use crate::abi::stream;
+use crate::contexts;
+use crate::envoy::Envoy;
+
+/// How often it is looked whether keys are due.
+const TICK: Duration = Duration::from_secs(1);
+/// And how often while requests wait for them.
+const QUICK_TICK: Duration = Duration::from_millis(20);
+/// How many requests may wait for keys, in each worker.
+const MOST_WAITING: usize = 1024;
+/// How long a request waits for keys, in nanoseconds.
+const LONGEST_WAIT: u64 = 5_000_000_000;
 
 /// A configured filter.
 #[derive(Debug)]
 pub(crate) struct Filter {
     id: u32,
-    configuration: RefCell<Vec<u8>>,
+    worker: RefCell<Option<Worker>>,
+    /// Requests that wait for keys, each with the time when it has waited long enough.
+    waiting: RefCell<Vec<(u32, u64)>>,
+    /// Fetches under way, each with its provider.
+    fetches: RefCell<HashMap<Token, usize>>,
+    counters: RefCell<HashMap<(&'static str, &'static str), Counter>>,
+    /// How old each provider's keys are.
+    ages: RefCell<HashMap<String, Gauge>>,
+    /// How long the rate limit service takes.
+    service_time: OnceCell<Option<Histogram>>,
 }
 
 impl Filter {
     /// One that is not configured yet.
     pub(crate) fn new(id: u32) -> Self {
-        Self { id, configuration: RefCell::default() }
+        Self {
+            id,
+            worker: RefCell::default(),
+            waiting: RefCell::default(),
+            fetches: RefCell::default(),
+            counters: RefCell::default(),
+            ages: RefCell::default(),
+            service_time: OnceCell::new(),
+        }
     }
 
     /// Takes in the configuration; whether it is right. Envoy refuses one that is not, and keeps the last that was.
     pub(crate) fn configure(&self, size: usize) -> bool {
-        match buffer::start(Buffer::Configuration, size) {
-            Ok(bytes) => {
-                self.configuration.replace(bytes);
+        match start(size) {
+            Ok(worker) => {
+                let fetches = worker.fetches_keys();
+                self.worker.replace(Some(worker));
+                if fetches && let Err(error) = stream::tick_every(QUICK_TICK) {
+                    log::line(Level::Error, &error.to_string());
+                    return false;
+                }
                 true
             }
-            Err(error) => {
-                log::line(Level::Error, &error.to_string());
+            Err(reason) => {
+                log::line(Level::Error, &reason);
                 false
             }
         }
     }
+
+    /// Does something with the worker. `None` before the filter is configured.
+    pub(crate) fn with<T>(&self, then: impl FnOnce(&mut Worker) -> T) -> Option<T> {
+        self.worker.try_borrow_mut().ok()?.as_mut().map(then)
+    }
+
+    /// Has a request wait for keys: whether there is room for it.
+    pub(crate) fn wait(&self, stream: u32) -> bool {
+        let Ok(mut waiting) = self.waiting.try_borrow_mut() else { return false };
+        if waiting.len() >= MOST_WAITING {
+            return false;
+        }
+        waiting.push((stream, Envoy.monotonic().0.saturating_add(LONGEST_WAIT)));
+        // The fetch itself is made by a tick: the proxy tells of its end whoever made the call, and a request may end.
+        if stream::act_for(self.id).is_err() || stream::tick_every(QUICK_TICK).is_err() {
+            waiting.pop();
+            return false;
+        }
+        drop(waiting);
+        stream::act_for(stream).is_ok()
+    }
+
+    /// Looks whether keys are due or have come.
+    pub(crate) fn tick(&self) {
+        match self.with(|worker| worker.tick(&Envoy)) {
+            Some(Ok((ended, due))) => {
+                for due in due {
+                    self.fetch(due);
+                }
+                self.wake(ended);
+            }
+            Some(Err(error)) => log::line(Level::Error, &error.to_string()),
+            None => {}
+        }
+        self.show_ages();
+        let waits = self.waiting.try_borrow().is_ok_and(|waiting| !waiting.is_empty());
+        let fetches = self.fetches.try_borrow().is_ok_and(|fetches| !fetches.is_empty());
+        let period = if waits || fetches { QUICK_TICK } else { TICK };
+        if let Err(error) = stream::tick_every(period) {
+            log::line(Level::Error, &error.to_string());
+        }
+    }
+
+    /// Wakes the requests that have waited long enough, and all where a fetch has `ended`.
+    fn wake(&self, ended: bool) {
+        let now = Envoy.monotonic().0;
+        let Ok(mut waiting) = self.waiting.try_borrow_mut() else { return };
+        let (awake, asleep): (Vec<_>, Vec<_>) =
+            waiting.drain(..).partition(|(_, until)| ended || *until <= now);
+        *waiting = asleep;
+        drop(waiting);
+        for (id, until) in awake {
+            if let Some(stream) = contexts::stream(id) {
+                stream.wake(until <= now);
+            }
+        }
+    }
+
+    fn fetch(&self, due: Due) {
+        let source = &due.source;
+        let headers: [(&[u8], &[u8]); 5] = [
+            (b":method", b"GET"),
+            (b":scheme", b"https"),
+            (b":authority", source.authority.as_bytes()),
+            (b":path", source.path.as_bytes()),
+            (b"accept", b"application/jwk-set+json, application/json"),
+        ];
+        match call::http(&source.cluster, &headers, FETCH_TIMEOUT.into()) {
+            Ok(token) => {
+                if let Ok(mut fetches) = self.fetches.try_borrow_mut() {
+                    fetches.insert(token, due.provider);
+                }
+            }
+            Err(error) => {
+                log::line(Level::Error, &format!("keys of {} can't be fetched: {error}", source.authority));
+                self.fetched(due.provider, None);
+            }
+        }
+    }
+
+    /// A call has been answered, or has failed: then there are no headers.
+    pub(crate) fn http_call_response(&self, token: Token, headers: usize, body: usize) {
+        let provider = self.fetches.try_borrow_mut().ok().and_then(|mut fetches| fetches.remove(&token));
+        let Some(provider) = provider else { return };
+        let pairs = header_map::pairs(Map::CallHeaders);
+        let body = buffer::start(Buffer::CallBody, body.min(MOST_BYTES + 1));
+        let (Ok(pairs), Ok(body)) = (pairs, body) else { return self.fetched(provider, None) };
+        let Ok(list) = HeaderList::from_serialized(&pairs) else { return self.fetched(provider, None) };
+        let number = |name: &[u8]| {
+            let text = str::from_utf8(list.get(name)?).ok()?;
+            text.trim().parse::<u64>().ok()
+        };
+        let Some(status) = number(b":status").filter(|_| headers > 0) else {
+            return self.fetched(provider, None);
+        };
+        let cache_control: Vec<&[u8]> = list.values(b"cache-control").collect();
+        let answer = Fetched {
+            status: status.try_into().unwrap_or_default(),
+            cache_control: &cache_control,
+            age: number(b"age").unwrap_or_default(),
+            body: &body,
+        };
+        self.fetched(provider, Some(answer));
+    }
+
+    fn fetched(&self, provider: usize, answer: Option<Fetched<'_>>) {
+        match self.with(|worker| worker.fetched(&Envoy, provider, answer)) {
+            Some(Ok(Some(fetch))) => {
+                log::line(
+                    if fetch.is_good() { Level::Info } else { Level::Warn },
+                    &format!("keys were fetched: {fetch}"),
+                );
+            }
+            Some(Err(error)) => log::line(Level::Error, &error.to_string()),
+            Some(Ok(None)) | None => {}
+        }
+        self.tick();
+    }
+
+    /// Shows how old fetched keys are.
+    fn show_ages(&self) {
+        self.with(|worker| {
+            let Ok(mut ages) = self.ages.try_borrow_mut() else { return };
+            let policy = &worker.program().policy;
+            for (provider, age) in worker.key_ages(&Envoy) {
+                if !ages.contains_key(provider) {
+                    let name = format!("sallyport_jwks_age_seconds;policy={policy};provider={provider}");
+                    let Ok(gauge) = Gauge::define(&name) else { continue };
+                    ages.insert(provider.to_owned(), gauge);
+                }
+                if let Some(gauge) = ages.get(provider) {
+                    let _ = gauge.set(age / 1_000_000_000);
+                }
+            }
+        });
+    }
+
+    /// Records how long the rate limit service took, since it was asked.
+    pub(crate) fn time_service(&self, since: Monotonic) {
+        let histogram = self.service_time.get_or_init(|| {
+            let policy = self.with(|worker| worker.program().policy.to_string())?;
+            Histogram::define(&format!("sallyport_limit_service_milliseconds;policy={policy}")).ok()
+        });
+        if let Some(histogram) = histogram {
+            let _ = histogram.record(Envoy.monotonic().0.saturating_sub(since.0) / 1_000_000);
+        }
+    }
+
+    /// Counts a decision.
+    pub(crate) fn count(&self, record: &Record) {
+        let labels = (record.verdict.word(), record.reason);
+        let Ok(mut counters) = self.counters.try_borrow_mut() else { return };
+        let counter = counters.get(&labels).copied().or_else(|| {
+            let policy = self.with(|worker| worker.program().policy.to_string())?;
+            let (verdict, reason) = labels;
+            let name = format!("sallyport_requests;policy={policy};verdict={verdict};reason={reason}");
+            let counter = Counter::define(&name).ok()?;
+            counters.insert(labels, counter);
+            Some(counter)
+        });
+        if let Some(counter) = counter {
+            // A count that is lost changes no decision.
+            let _ = counter.increment();
+        }
+    }
+}
+
+/// A worker with the proxy's configuration, or why there is none.
+fn start(size: usize) -> Result<Worker, String> {
+    let bytes = buffer::start(Buffer::Configuration, size).map_err(|error| error.to_string())?;
+    let configuration: Configuration = serde_json::from_slice(&bytes)
+        .map_err(|error| format!("the configuration can't be read: {error}"))?;
+    let policy = configuration.policy.to_string();
+    let compiled = compile(&configuration);
+    let Some(program) = compiled.program else {
+        let errors = compiled.findings.iter().filter(|finding| finding.severity == Severity::Error);
+        let errors: Vec<String> = errors.map(ToString::to_string).collect();
+        return Err(format!("TrafficPolicy {policy}: {}", errors.join("; ")));
+    };
+    let signatures = Signatures::choose(configuration.verification, &Envoy)
+        .ok_or_else(|| format!("TrafficPolicy {policy}: this proxy can't check signatures itself"))?;
+    let variable = |name: &str| std::env::var(name).ok().map(String::into_bytes);
+    Worker::start(program, signatures, &Envoy, &variable)
+        .map_err(|error| format!("TrafficPolicy {policy}: {error}"))
 }

@@ -6,7 +6,6 @@
 //! the virtual machine, and with it every policy in it: nothing here can reach one.
 
 #![cfg(target_family = "wasm")]
-#![allow(dead_code, reason = "the host calls stand here before what will make them")]
 
 mod abi;
 mod contexts;

@@ -1,8 +1,23 @@
 //! One request and its response.
 
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::abi::stream::Flow;
+use sallyport_traffic::answer::GrpcStatus;
+use sallyport_traffic::decide::{Asking, Decision, Exchange, Outcome, Step, Wait};
+use sallyport_traffic::edit::Operation;
+use sallyport_traffic::host::{Clock as _, HostError, Monotonic};
+use sallyport_traffic::limit::rls::{METHOD, SERVICE};
+use sallyport_traffic::request::HeaderList;
+
+use crate::abi::answer;
+use crate::abi::buffer::{self, Buffer};
+use crate::abi::call::{self, Token};
+use crate::abi::header_map::{self, Map};
+use crate::abi::log::{self, Level};
+use crate::abi::property;
+use crate::abi::stream::{self, Flow};
+use crate::envoy::Envoy;
 use crate::filter::Filter;
 
 /// One request and its response.
@@ -10,16 +25,264 @@ use crate::filter::Filter;
 pub(crate) struct Stream {
     id: u32,
     filter: Rc<Filter>,
+    /// The request's headers, as the proxy serialized them.
+    request: RefCell<Vec<u8>>,
+    exchange: RefCell<Exchange>,
+    asking: RefCell<Option<Calls>>,
+    /// Whether the response is the filter's own, which is complete.
+    is_answered: Cell<bool>,
+}
+
+/// Calls to the rate limit service.
+#[derive(Debug)]
+struct Calls {
+    asking: Asking,
+    /// One for each call; none for one that could not be made.
+    tokens: Vec<Option<Token>>,
+    since: Monotonic,
 }
 
 impl Stream {
     /// One of which nothing is known yet.
     pub(crate) fn new(id: u32, filter: Rc<Filter>) -> Self {
-        Self { id, filter }
+        Self {
+            id,
+            filter,
+            request: RefCell::default(),
+            exchange: RefCell::default(),
+            asking: RefCell::default(),
+            is_answered: Cell::new(false),
+        }
     }
 
     /// The request's headers are there.
     pub(crate) fn request_headers(&self) -> Flow {
-        Flow::Continue
+        match header_map::pairs(Map::RequestHeaders) {
+            Ok(pairs) => {
+                self.request.replace(pairs);
+                self.decide()
+            }
+            Err(error) => self.give_up(&error.to_string()),
+        }
     }
+
+    /// Decides, at the first time or once more.
+    fn decide(&self) -> Flow {
+        let request = self.request.borrow().clone();
+        let Ok(headers) = HeaderList::from_serialized(&request) else {
+            return self.give_up("the request's headers can't be read");
+        };
+        match self.filter.with(|worker| worker.decide(&Envoy, &headers)) {
+            Some(Step::Done(decision)) => self.end(decision, &headers),
+            Some(Step::Wait(Wait::Keys)) => {
+                if self.filter.wait(self.id) {
+                    return Flow::Stop;
+                }
+                self.without_keys(&headers)
+            }
+            Some(Step::Wait(Wait::Service(asking))) => self.ask(asking),
+            None => self.give_up("the filter is not configured"),
+        }
+    }
+
+    fn without_keys(&self, headers: &HeaderList<'_>) -> Flow {
+        match self.filter.with(|worker| worker.without_keys(&Envoy, headers)) {
+            Some(decision) => self.end(decision, headers),
+            None => self.give_up("the filter is not configured"),
+        }
+    }
+
+    /// Keys have come, or the request has waited for them long enough.
+    pub(crate) fn wake(&self, too_long: bool) {
+        if stream::act_for(self.id).is_err() {
+            return;
+        }
+        let flow = if too_long {
+            let request = self.request.borrow().clone();
+            match HeaderList::from_serialized(&request) {
+                Ok(headers) => self.without_keys(&headers),
+                Err(_) => self.give_up("the request's headers can't be read"),
+            }
+        } else {
+            self.decide()
+        };
+        go_on(flow);
+    }
+
+    /// Asks the rate limit service.
+    fn ask(&self, mut asking: Asking) -> Flow {
+        let service = self.filter.with(|worker| worker.program().service.clone()).flatten();
+        let Some(service) = service else { return self.give_up("there is no rate limit service") };
+        let messages: Vec<Vec<u8>> = asking.messages().collect();
+        let address = by_cluster(&service.cluster);
+        let mut tokens = Vec::new();
+        for (at, message) in messages.iter().enumerate() {
+            let sent = call::grpc(&address, SERVICE, METHOD, message, service.timeout);
+            if let Err(error) = &sent {
+                log::line(Level::Warn, &format!("the rate limit service can't be asked: {error}"));
+                let _ = self.filter.with(|worker| worker.answered(&Envoy, &mut asking, at, None));
+            }
+            tokens.push(sent.ok());
+        }
+        let is_open = tokens.iter().any(Option::is_some);
+        self.asking.replace(Some(Calls { asking, tokens, since: Envoy.monotonic() }));
+        if is_open { Flow::Stop } else { self.resume() }
+    }
+
+    /// The rate limit service has answered, or has not.
+    pub(crate) fn answered(&self, token: Token, size: Option<usize>) {
+        let answer = size.and_then(|size| buffer::start(Buffer::GrpcMessage, size).ok());
+        let is_last = {
+            let Ok(mut asking) = self.asking.try_borrow_mut() else { return };
+            let Some(Calls { asking, tokens, .. }) = asking.as_mut() else { return };
+            let Some(at) = tokens.iter().position(|other| *other == Some(token)) else { return };
+            self.filter.with(|worker| worker.answered(&Envoy, asking, at, answer.as_deref())).unwrap_or(true)
+        };
+        if is_last {
+            go_on(self.resume());
+        }
+    }
+
+    fn resume(&self) -> Flow {
+        let asking = self.asking.try_borrow_mut().ok().and_then(|mut asking| asking.take());
+        let Some(Calls { asking, since, .. }) = asking else { return Flow::Stop };
+        self.filter.time_service(since);
+        let request = self.request.borrow().clone();
+        let Ok(headers) = HeaderList::from_serialized(&request) else {
+            return self.give_up("the request's headers can't be read");
+        };
+        match self.filter.with(|worker| worker.resume(&Envoy, &headers, asking)) {
+            Some(decision) => self.end(decision, &headers),
+            None => self.give_up("the filter is not configured"),
+        }
+    }
+
+    /// Does what was decided.
+    fn end(&self, decision: Decision, headers: &HeaderList<'_>) -> Flow {
+        let Decision { outcome, exchange, record } = decision;
+        self.filter.count(&record);
+        let told = self.filter.with(|worker| worker.tell(&record)).unwrap_or_default();
+        // What access logs can print, and nothing else reads.
+        let _ = property::set(b"sallyport", told.as_bytes());
+        if log::is_on(Level::Debug) {
+            log::line(Level::Debug, &told);
+        }
+        let flow = match outcome {
+            Outcome::Pass => {
+                let mut failed = None;
+                self.filter.with(|worker| {
+                    exchange.edit_request(worker.program(), headers, |operation| {
+                        failed = failed.or(change(Map::RequestHeaders, operation).err());
+                    });
+                });
+                match failed {
+                    // A header that should be gone may still be there.
+                    Some(error) => return self.give_up(&error.to_string()),
+                    None => Flow::Continue,
+                }
+            }
+            Outcome::Answer(answer) => {
+                self.is_answered.set(true);
+                let pairs: Vec<(&[u8], &[u8])> =
+                    answer.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+                let grpc = answer.grpc.map(GrpcStatus::code);
+                let details = format!("sallyport_{}", record.reason);
+                if let Err(error) = answer::send(answer.status, &details, &pairs, &answer.body, grpc) {
+                    log::line(Level::Error, &error.to_string());
+                }
+                Flow::Stop
+            }
+        };
+        self.exchange.replace(exchange);
+        flow
+    }
+
+    /// The response's headers are there.
+    pub(crate) fn response_headers(&self) {
+        if self.is_answered.get() {
+            return;
+        }
+        let Ok(exchange) = self.exchange.try_borrow() else { return };
+        let request = self.request.borrow();
+        self.filter.with(|worker| {
+            let program = worker.program();
+            if !exchange.edits_response(program) {
+                return;
+            }
+            let Ok(pairs) = header_map::pairs(Map::ResponseHeaders) else { return };
+            let (Ok(response), Ok(request)) =
+                (HeaderList::from_serialized(&pairs), HeaderList::from_serialized(&request))
+            else {
+                return;
+            };
+            exchange.edit_response(program, &request, &response, |operation| {
+                if let Err(error) = change(Map::ResponseHeaders, operation) {
+                    log::line(Level::Error, &error.to_string());
+                }
+            });
+        });
+    }
+
+    /// The request's trailers are there.
+    pub(crate) fn request_trailers(&self) {
+        let Ok(exchange) = self.exchange.try_borrow() else { return };
+        let Ok(pairs) = header_map::pairs(Map::RequestTrailers) else { return };
+        let Ok(trailers) = HeaderList::from_serialized(&pairs) else { return };
+        self.filter.with(|worker| {
+            exchange.edit_trailers(worker.program(), &trailers, |operation| {
+                let _ = change(Map::RequestTrailers, operation);
+            });
+        });
+    }
+
+    /// The request ends: calls for it are given up.
+    pub(crate) fn delete(&self) {
+        let asking = self.asking.try_borrow_mut().ok().and_then(|mut asking| asking.take());
+        for token in asking.into_iter().flat_map(|calls| calls.tokens).flatten() {
+            let _ = call::cancel_grpc(token);
+        }
+    }
+
+    /// The request can't be decided: it does not pass.
+    fn give_up(&self, why: &str) -> Flow {
+        log::line(Level::Error, why);
+        self.is_answered.set(true);
+        // Should this fail too, the request hangs until the proxy gives it up; still it does not pass.
+        let _ = answer::send(503, "sallyport_failed", &[], b"", None);
+        Flow::Stop
+    }
+}
+
+/// Lets a request go on that has waited, if it passes.
+fn go_on(flow: Flow) {
+    if flow == Flow::Continue
+        && let Err(error) = stream::continue_request()
+    {
+        log::line(Level::Error, &error.to_string());
+    }
+}
+
+fn change(map: Map, operation: &Operation<'_>) -> Result<(), HostError> {
+    match operation {
+        Operation::Remove(name) => header_map::remove(map, name),
+        Operation::Replace(name, value) => header_map::replace(map, name, value),
+        Operation::Add(name, value) => header_map::add(map, name, value),
+    }
+}
+
+/// `envoy.config.core.v3.GrpcService` with `envoy_grpc.cluster_name`, as protobuf: fields 1 in 1.
+fn by_cluster(name: &str) -> Vec<u8> {
+    const BYTES_OF_FIELD_1: u8 = 0x0a;
+    let field = |bytes: &[u8]| {
+        let mut field = vec![BYTES_OF_FIELD_1];
+        let mut length = bytes.len();
+        while length >= 0x80 {
+            field.push((length % 0x80) as u8 | 0x80);
+            length /= 0x80;
+        }
+        field.push(length as u8);
+        field.extend_from_slice(bytes);
+        field
+    };
+    field(&field(name.as_bytes()))
 }

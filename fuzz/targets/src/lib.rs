@@ -89,6 +89,17 @@ pub const LIMIT_TABLE: Target = Target { name: "limit_table", run: limit_table::
 
 /// All targets.
 pub const TARGETS: [Target; 13] = [
-    REVIEW, SOURCE, RESOURCE, CEL, IMAGES, MUTATION, DIFFERENCE, VALIDATION, EXCEPTION, PATH, HEADERS, RLS,
+    REVIEW,
+    SOURCE,
+    RESOURCE,
+    CEL,
+    IMAGES,
+    MUTATION,
+    DIFFERENCE,
+    VALIDATION,
+    EXCEPTION,
+    PATH,
+    HEADERS,
+    RLS,
     LIMIT_TABLE,
 ];

@@ -23,7 +23,8 @@ fn envoy_takes_what_is_rendered_for_each_system() -> Result<()> {
 fn envoy_refuses_what_is_not_right() -> Result<()> {
     let setup = Setup::of(ANY)?;
     let mut bootstrap = setup.render(([127, 0, 0, 1], 9).into())?;
-    let cluster = bootstrap.pointer_mut("/static_resources/clusters/0/connect_timeout").context("no cluster")?;
+    let cluster =
+        bootstrap.pointer_mut("/static_resources/clusters/0/connect_timeout").context("no cluster")?;
     *cluster = "soon".into();
     ensure!(Envoy::validate(&bootstrap, &[]).is_err(), "this passed:\n{bootstrap}");
     Ok(())

@@ -1,4 +1,5 @@
 //! The filter in a real Envoy.
 
+mod decides;
 mod examples;
 mod passes;

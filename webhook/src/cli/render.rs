@@ -95,7 +95,8 @@ pub(super) fn run(args: &RenderArgs) -> anyhow::Result<Ending> {
 /// The policies; nothing, if something is wrong with one, which is told on standard error.
 fn plugins(inputs: &[PathBuf]) -> anyhow::Result<Option<Vec<Plugin>>> {
     let (documents, errors) = read(inputs);
-    let is_ours = |document: &Document| (document.api_version(), document.kind()) == (API_VERSION, "TrafficPolicy");
+    let is_ours =
+        |document: &Document| (document.api_version(), document.kind()) == (API_VERSION, "TrafficPolicy");
     let documents: Vec<Document> = documents.into_iter().filter(is_ours).collect();
     let loaded = load(documents.clone(), &errors);
     let mut reporter = terminal::reporter(io::stderr());

@@ -74,8 +74,7 @@ fn unescaped(text: &str) -> String {
 fn a_dictionary_is_read_as_libfuzzer_reads_it() {
     let read = words("# no word\n\"a\\\"b\\\\\\x0a\"\nname=\"c\"\n\n");
     assert_eq!(read, ["a\"b\\\n", "c"]);
-    for form in [Form::Json, Form::Yaml, Form::Image, Form::Http] {
-    for form in [Form::Json, Form::Yaml, Form::Image, Form::Binary] {
+    for form in [Form::Json, Form::Yaml, Form::Image, Form::Http, Form::Binary] {
         assert!(Dictionary::of(form).words.len() > 10, "{form:?}");
     }
 }

@@ -21,7 +21,7 @@ use crate::{FailureMode, TrafficPolicySpec};
 
 /// What is wrong, or doubtful, in a policy by itself, whatever the cluster and the proxies hold.
 #[must_use]
-pub fn check(spec: &TrafficPolicySpec) -> Diagnostics {
+pub(crate) fn check(spec: &TrafficPolicySpec) -> Diagnostics {
     let mut findings = Diagnostics::default();
     let at = FieldPath::of("spec");
 

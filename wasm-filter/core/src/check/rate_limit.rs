@@ -100,9 +100,6 @@ fn check_global(limit: &RateLimit, spec: &TrafficPolicySpec, at: &FieldPath, fin
             "goes with scope: Local: the service counts in fixed windows, without bursts",
         );
     }
-    if limit.cost() > 1 {
-        findings.error(at.field("cost"), "goes with scope: Local: a Global limit counts each request as one");
-    }
     match limit.lease {
         Some(0) => findings.error(at.field("lease"), "0 would admit no request: write at least 1"),
         Some(lease) if lease > limit.limit.requests => findings.error(

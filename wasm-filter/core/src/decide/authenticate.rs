@@ -125,7 +125,9 @@ impl Shortfall {
             Self::Reason(Reason::NoToken) => 0,
             // Each of several providers is asked about a token that one of them has issued.
             Self::Reason(Reason::Token(
-                TokenError::Claim(crate::token::ClaimError::Issuer) | TokenError::Algorithm | TokenError::Type,
+                TokenError::Claim(crate::token::ClaimError::Issuer)
+                | TokenError::Algorithm
+                | TokenError::Type,
             )) => 1,
             Self::Reason(Reason::Token(_)) => 2,
             Self::Reason(Reason::SeveralTokens | Reason::Claims) => 3,

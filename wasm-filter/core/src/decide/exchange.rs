@@ -34,7 +34,12 @@ pub(super) struct SignedInWith {
 
 impl Exchange {
     /// What is done to the request's headers: `each` is told one operation after the other.
-    pub fn edit_request(&self, program: &Program, headers: &HeaderList<'_>, mut each: impl FnMut(&Operation<'_>)) {
+    pub fn edit_request(
+        &self,
+        program: &Program,
+        headers: &HeaderList<'_>,
+        mut each: impl FnMut(&Operation<'_>),
+    ) {
         if !self.is_edited {
             return;
         }
@@ -72,7 +77,12 @@ impl Exchange {
     }
 
     /// What is done to the request's trailers.
-    pub fn edit_trailers(&self, program: &Program, trailers: &HeaderList<'_>, each: impl FnMut(&Operation<'_>)) {
+    pub fn edit_trailers(
+        &self,
+        program: &Program,
+        trailers: &HeaderList<'_>,
+        each: impl FnMut(&Operation<'_>),
+    ) {
         if self.is_edited {
             program.request.trailers(trailers).iter().for_each(each);
         }

@@ -54,10 +54,8 @@ impl Keys {
             }
             KeySource::Remote(remote) => {
                 let PolicyName { namespace, name } = policy;
-                let name = format!(
-                    "{namespace}/{name}/{}/{}{}",
-                    provider.spec.name, remote.authority, remote.path
-                );
+                let name =
+                    format!("{namespace}/{name}/{}/{}{}", provider.spec.name, remote.authority, remote.path);
                 Ok(Self::Remote(RemoteKeys::new(&name, remote.refresh, remote.max_stale)))
             }
         }

@@ -64,15 +64,17 @@ impl<'a> Subject<'a> {
             KeySource::Constant(key) => Cow::Borrowed(key.value.as_bytes()),
             KeySource::Cookie(key) => Cow::Borrowed(cookie(request.headers, key.name.as_bytes()).one()?),
             KeySource::Header(key) => {
-                if !key.from_peers.is_empty() && !self.peer().is_some_and(|peer| key.from_peers.contains(&peer)) {
+                if !key.from_peers.is_empty()
+                    && !self.peer().is_some_and(|peer| key.from_peers.contains(&peer))
+                {
                     return None;
                 }
                 Cow::Borrowed(request.headers.only(key.name.as_bytes()).one()?)
             }
             KeySource::Host(_) => Cow::Owned(request.host.as_ref()?.as_bytes().to_vec()),
-            KeySource::Method(_) => {
-                Cow::Borrowed(METHODS.into_iter().find(|method| *method == request.method).unwrap_or(b"other"))
-            }
+            KeySource::Method(_) => Cow::Borrowed(
+                METHODS.into_iter().find(|method| *method == request.method).unwrap_or(b"other"),
+            ),
             KeySource::Path(key) => Cow::Owned(path(key, part, request)),
             KeySource::Peer(_) => Cow::Owned(self.peer()?.into_bytes()),
             KeySource::Query(key) => parameter(request.path.query(), key.name.as_bytes()).one()?,

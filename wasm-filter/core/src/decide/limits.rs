@@ -11,7 +11,7 @@ use crate::host::{Host, HostError, SharedData};
 use crate::limit::charge::{self, Charge, Effect, LocalLimit, Verdict};
 use crate::limit::fields::ServiceLimit;
 use crate::limit::key::{Key, Secret};
-use crate::limit::lease::{Ask, Leases, Reply, Take, Token, Window};
+use crate::limit::lease::{Ask, Leases, Reply, Share, Take, Window};
 use crate::limit::rls::{self, Descriptor, GlobalKey, Unit};
 use crate::limit::table::{Table, TableError, TableName, TableUse};
 use crate::program::{CountedBy, LimitProgram, Program};
@@ -106,7 +106,11 @@ const NO_USE_TO_WAIT: Duration = Duration::from_secs(1);
 
 impl Counters {
     /// Opens the places where the limits are counted: counts of a limit that did not change are found again.
-    pub(super) fn open(program: &Program, shared: &dyn SharedData, random: [u8; 16]) -> Result<Self, TableError> {
+    pub(super) fn open(
+        program: &Program,
+        shared: &dyn SharedData,
+        random: [u8; 16],
+    ) -> Result<Self, TableError> {
         let secret = Secret::establish(shared, random)?;
         let counters = program.limits.iter().map(|limit| {
             let table = |use_| {
@@ -120,12 +124,14 @@ impl Counters {
                 let burst = limit.gcra.burst().get().to_le_bytes();
                 Table::open(shared, name, &[&interval, &burst])
             };
-            let local = || Ok::<_, TableError>(LocalLimit { gcra: limit.gcra, table: table(TableUse::Counts)? });
+            let local =
+                || Ok::<_, TableError>(LocalLimit { gcra: limit.gcra, table: table(TableUse::Counts)? });
             Ok(match limit.counted_by {
                 CountedBy::Proxy => Counter::Local(local()?),
                 CountedBy::Service(unit) => Counter::Service {
                     leases: Leases {
                         table: table(TableUse::Leases)?,
+                        cost: limit.cost,
                         size: limit.lease,
                         period: limit.spec.limit.period.into(),
                     },
@@ -161,8 +167,7 @@ impl Counters {
                 Keyed::Not => {}
                 Keyed::Refused if !limit.enforces => shadowed.push(at),
                 Keyed::Refused => {
-                    let refused =
-                        Refused { limit: at, wait: NO_USE_TO_WAIT, reason: RefusedFor::MissingKey };
+                    let refused = Refused { limit: at, wait: NO_USE_TO_WAIT, reason: RefusedFor::MissingKey };
                     return Ok(Stage::Counted(Counted { refused_by: Some(refused), ..Counted::default() }));
                 }
             }
@@ -181,7 +186,7 @@ impl Counters {
         Ok(Stage::Asking(Asking { applied, shadowed, calls }))
     }
 
-    /// Takes a token of each limit that the service counts, and says for which it has to be asked.
+    /// Takes a share of each limit that the service counts, and says for which it has to be asked.
     fn take(
         &self,
         program: &Program,
@@ -196,7 +201,7 @@ impl Counters {
                 continue;
             };
             match leases.take(host, host.monotonic(), applied.key, program.service_timeout())? {
-                Take::Token(token) => applied.reply = Some(Reply::Token(token)),
+                Take::Share(share) => applied.reply = Some(Reply::Share(share)),
                 Take::Over(window) => applied.reply = Some(Reply::Over(window)),
                 Take::Ask(ask) => {
                     let descriptor = Descriptor {
@@ -267,11 +272,13 @@ impl Counters {
         Ok(counted)
     }
 
-    /// Tokens of a request that is not admitted are for others.
+    /// The shares of a request that is not admitted are for others.
     pub(super) fn give_back(&self, applied: &[Applied], host: &dyn Host) {
         for applied in applied {
-            if let (Some(Reply::Token(token)), Some((leases, _))) = (applied.reply, self.leases(applied.limit)) {
-                leases.give_back(host, host.monotonic(), token);
+            if let (Some(Reply::Share(share)), Some((leases, _))) =
+                (applied.reply, self.leases(applied.limit))
+            {
+                leases.give_back(host, host.monotonic(), share);
             }
         }
     }
@@ -288,7 +295,7 @@ impl Counters {
                 let wait = NO_USE_TO_WAIT.min(wait);
                 Some(Refused { limit: applied.limit, wait, reason: RefusedFor::ServiceUnavailable })
             }
-            Some(Reply::Unavailable | Reply::Token(_)) | None => None,
+            Some(Reply::Unavailable | Reply::Share(_)) | None => None,
         }
     }
 
@@ -315,7 +322,7 @@ impl Counters {
             Some(Charge {
                 limit: self.local(applied)?,
                 key: applied.key,
-                requests: limit.cost,
+                requests: limit.cost.get(),
                 effect: if limit.enforces { Effect::Enforce } else { Effect::Shadow },
             })
         });
@@ -346,7 +353,7 @@ impl Counters {
                     shadowed.push(applied.limit);
                 }
                 counted.standing.push((applied.limit, ServiceLimit::local(&local.gcra, &finding.standing)));
-            } else if let Some(Reply::Token(Token { window, .. }) | Reply::Over(window)) = applied.reply {
+            } else if let Some(Reply::Share(Share { window, .. }) | Reply::Over(window)) = applied.reply {
                 if shadow(matches!(applied.reply, Some(Reply::Over(_)))) {
                     shadowed.push(applied.limit);
                 }
@@ -372,7 +379,7 @@ impl Asking {
 
 /// Whether the limit counts the request: one that it may be about counts, and one that is surely exempt does not.
 fn applies(limit: &LimitProgram, subject: &Subject<'_>) -> bool {
-    let counts = limit.matches.is_empty()
-        || limit.matches.iter().any(|route| route.fit(subject.request).possible());
+    let counts =
+        limit.matches.is_empty() || limit.matches.iter().any(|route| route.fit(subject.request).possible());
     counts && !limit.exempt.iter().any(|route| route.opens(subject.request))
 }

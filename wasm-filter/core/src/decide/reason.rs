@@ -47,7 +47,9 @@ impl Reason {
             Self::Token(error) => Refusal::BadToken(match error {
                 TokenError::Jws(JwsError::UnknownAlgorithm | JwsError::NoAlgorithm)
                 | TokenError::Algorithm => TokenFault::Algorithm,
-                TokenError::Jws(_) | TokenError::Payload(_) | TokenError::PayloadKind => TokenFault::Malformed,
+                TokenError::Jws(_) | TokenError::Payload(_) | TokenError::PayloadKind => {
+                    TokenFault::Malformed
+                }
                 TokenError::Type => TokenFault::Type,
                 TokenError::UnknownKey => TokenFault::Key,
                 TokenError::Signature => TokenFault::Signature,

@@ -68,10 +68,11 @@ impl Worker {
             .iter()
             .map(|provider| Keys::of(provider, &program.policy, environment))
             .collect::<Result<_, _>>()?;
-        let schemes = providers.iter().flat_map(|provider| &provider.places).filter_map(|place| match place {
-            Place::Header { scheme: Some(scheme), .. } => str::from_utf8(scheme).ok(),
-            _ => None,
-        });
+        let schemes =
+            providers.iter().flat_map(|provider| &provider.places).filter_map(|place| match place {
+                Place::Header { scheme: Some(scheme), .. } => str::from_utf8(scheme).ok(),
+                _ => None,
+            });
         let challenges = Challenge::of_schemes(schemes, &program.policy.name);
         let mut random = [0; 16];
         host.fill(&mut random);
@@ -183,6 +184,38 @@ impl Worker {
         let mut jitter = [0; 4];
         host.fill(&mut jitter);
         remote.fetched(host, answer, host.monotonic(), u32::from_le_bytes(jitter)).map(Some)
+    }
+
+    /// Whether keys are fetched, so that ticks are needed.
+    #[must_use]
+    pub fn fetches_keys(&self) -> bool {
+        self.keys.iter().any(|keys| matches!(keys, Keys::Remote(_)))
+    }
+
+    /// A decision as access logs have it: `verdict=denied reason=over_limit limit=per-user policy=shop/api`.
+    #[must_use]
+    pub fn tell(&self, record: &Record) -> String {
+        let program = &self.program;
+        let rule = record.rule.and_then(|rule| program.jwt.as_ref()?.requirements.get(rule));
+        let limit = record.limit.and_then(|limit| program.limits.get(limit));
+        let mut told = format!("verdict={} reason={}", record.verdict.word(), record.reason);
+        for (name, value) in [
+            ("rule", rule.map(|rule| rule.name.as_str())),
+            ("limit", limit.map(|limit| limit.spec.name.as_str())),
+            ("subject", record.subject.as_deref()),
+        ] {
+            if let Some(value) = value {
+                told.push(' ');
+                told.push_str(name);
+                told.push('=');
+                told.push_str(value);
+            }
+        }
+        told.push_str(" policy=");
+        told.push_str(&program.policy.namespace);
+        told.push('/');
+        told.push_str(&program.policy.name);
+        told
     }
 
     /// How long ago each provider's fetched keys arrived, in nanoseconds.
@@ -363,9 +396,10 @@ impl Worker {
 
     fn limit_fields(&self, counted: &Counted) -> Vec<(&'static str, String)> {
         let program = &self.program;
-        let limits = counted.standing.iter().filter_map(|(at, standing)| {
-            Some((*at, &program.limits.get(*at)?.quota, *standing))
-        });
+        let limits = counted
+            .standing
+            .iter()
+            .filter_map(|(at, standing)| Some((*at, &program.limits.get(*at)?.quota, *standing)));
         let limits: Vec<_> = limits.collect();
         let mut fields = Vec::new();
         if program.rate_limit_fields == RateLimitFields::None || limits.is_empty() {
@@ -377,7 +411,9 @@ impl Worker {
         if let Some(policy) = rate_limit_policy(limits.iter().map(|(_, quota, _)| *quota)) {
             fields.push(("ratelimit-policy", policy));
         }
-        if let Some((_, quota, standing)) = refusing.or_else(|| closest(&standings)).and_then(|at| limits.get(at)) {
+        if let Some((_, quota, standing)) =
+            refusing.or_else(|| closest(&standings)).and_then(|at| limits.get(at))
+        {
             fields.push(("ratelimit", rate_limit(quota, standing)));
             if program.rate_limit_fields == RateLimitFields::WithLegacy {
                 fields.extend(legacy(quota, standing));
@@ -393,7 +429,13 @@ impl Decision {
         Self {
             outcome: Outcome::Pass,
             exchange: Exchange::default(),
-            record: Record { verdict: Verdict::Allowed, reason: "other_host", rule: None, limit: None, subject: None },
+            record: Record {
+                verdict: Verdict::Allowed,
+                reason: "other_host",
+                rule: None,
+                limit: None,
+                subject: None,
+            },
         }
     }
 }

@@ -10,7 +10,6 @@ use super::{Expect, HostError, Shared, SharedData, WriteError};
 pub(crate) struct Model {
     values: RefCell<BTreeMap<Vec<u8>, Shared>>,
     lost_races: Cell<usize>,
-    is_broken: Cell<bool>,
 }
 
 impl Model {
@@ -18,25 +17,14 @@ impl Model {
     pub(crate) fn lose_races(&self, times: usize) {
         self.lost_races.set(times);
     }
-
-    /// From now on every call fails.
-    pub(crate) fn break_down(&self) {
-        self.is_broken.set(true);
-    }
-
-    fn check(&self, call: &'static str) -> Result<(), HostError> {
-        if self.is_broken.get() { Err(HostError { call, status: 10 }) } else { Ok(()) }
-    }
 }
 
 impl SharedData for Model {
     fn read(&self, key: &[u8]) -> Result<Option<Shared>, HostError> {
-        self.check("read shared data")?;
         Ok(self.values.borrow().get(key).cloned())
     }
 
     fn write(&self, key: &[u8], value: &[u8], expect: Expect) -> Result<(), WriteError> {
-        self.check("write shared data")?;
         if let Some(left) = self.lost_races.get().checked_sub(1) {
             self.lost_races.set(left);
             return Err(WriteError::Changed);

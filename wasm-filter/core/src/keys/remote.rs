@@ -1,5 +1,6 @@
 //! Keys that are fetched: what a worker has of them, and what all workers share.
 
+use std::fmt;
 use std::rc::Rc;
 
 use sallyport_policy::Duration;
@@ -45,6 +46,27 @@ pub enum Fetch {
     TooLarge,
     /// The answer was no key set with a key that can be used.
     Unusable,
+}
+
+impl Fetch {
+    /// Whether it brought keys.
+    #[must_use]
+    pub const fn is_good(self) -> bool {
+        matches!(self, Self::Changed | Self::Same)
+    }
+}
+
+impl fmt::Display for Fetch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Changed => f.write_str("they are others than before"),
+            Self::Same => f.write_str("they are the same as before"),
+            Self::NoAnswer => f.write_str("nobody answered"),
+            Self::Status(status) => write!(f, "the answer was {status}"),
+            Self::TooLarge => write!(f, "the answer was larger than {MOST_BYTES} bytes"),
+            Self::Unusable => f.write_str("the answer holds no key that can be used"),
+        }
+    }
 }
 
 /// What a request finds when it asks for a provider's keys.
@@ -136,12 +158,7 @@ impl RemoteKeys {
     ///
     /// # Errors
     /// The proxy failed.
-    pub fn ask_for(
-        &mut self,
-        shared: &dyn SharedData,
-        kid: &str,
-        now: Monotonic,
-    ) -> Result<bool, HostError> {
+    pub fn ask_for(&mut self, shared: &dyn SharedData, kid: &str, now: Monotonic) -> Result<bool, HostError> {
         if self.unknown.contains(kid, now) {
             return Ok(false);
         }

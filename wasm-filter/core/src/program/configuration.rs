@@ -1,6 +1,7 @@
 //! What the filter is configured with: a policy, and what stands around it in the proxy.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,12 @@ pub struct PolicyName {
     pub namespace: String,
     /// `metadata.name`.
     pub name: String,
+}
+
+impl fmt::Display for PolicyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
 }
 
 /// Names of clusters (config.cluster.v3.Cluster) in the proxy.

@@ -24,7 +24,7 @@ pub struct LimitProgram {
     /// The limit as this proxy counts it.
     pub gcra: Gcra,
     /// As how many requests one counts.
-    pub cost: u32,
+    pub cost: NonZeroU32,
     /// How many requests are taken from the service at a time.
     pub lease: NonZeroU32,
     /// Who counts.
@@ -84,11 +84,11 @@ impl LimitProgram {
             key: key.collect(),
             on_missing_key: limit.on_missing_key,
             gcra: Gcra::new(&limit.limit).ok()?,
-            cost: limit.cost(),
+            cost: NonZeroU32::new(limit.cost())?,
             lease: NonZeroU32::new(limit.lease())?,
             counted_by: match limit.scope {
                 LimitScope::Local => CountedBy::Proxy,
-                LimitScope::Global => CountedBy::Service(Unit::of(limit.limit.period.into())?),
+                LimitScope::Global => CountedBy::Service(Unit::of(limit.limit.period)?),
             },
             enforces: mode == TrafficMode::Enforce && limit.mode != Some(TrafficMode::Shadow),
             quota: QuotaPolicy::new(&limit.name, &limit.limit),

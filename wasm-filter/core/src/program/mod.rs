@@ -11,7 +11,10 @@ use sallyport_policy::{Diagnostics, FieldPath};
 use crate::check as checks;
 use crate::edit::{IdentityHeaders, RequestEdits, ResponseEdits, Value, Variable};
 use crate::route::HostPattern;
-use crate::{FailureMode, KeySource as KeyOf, MissingKey, RateLimitFields, TrafficMode, TrafficPolicySpec, WhenUnavailable};
+use crate::{
+    FailureMode, KeySource as KeyOf, MissingKey, RateLimitFields, TrafficMode, TrafficPolicySpec,
+    WhenUnavailable,
+};
 
 pub use configuration::{Clusters, Configuration, PolicyName, Verification};
 pub use jwt::{JwtProgram, KeySource, Needs, ProviderProgram, RemoteSource, Requirement, secret_variable};
@@ -95,9 +98,10 @@ impl Program {
         findings: &mut Diagnostics,
     ) -> Option<Self> {
         let at = FieldPath::of("spec");
-        let jwt = spec.jwt.as_ref().map(|jwt| {
-            JwtProgram::compile(jwt, &policy.namespace, clusters, &at.field("jwt"), findings)
-        });
+        let jwt = spec
+            .jwt
+            .as_ref()
+            .map(|jwt| JwtProgram::compile(jwt, &policy.namespace, clusters, &at.field("jwt"), findings));
         let payloads = spec.jwt.iter().flat_map(|jwt| &jwt.providers);
         let payloads = payloads.filter_map(|provider| provider.payload_to_header.as_deref());
         let identity = IdentityHeaders::of(spec, payloads);
@@ -143,7 +147,8 @@ fn asks_for_client(spec: &TrafficPolicySpec) -> bool {
         in_key || (!limit.key.is_empty() && limit.on_missing_key == MissingKey::ClientAddress)
     });
     let headers = spec.headers.iter();
-    let request = headers.clone().filter_map(|headers| headers.request.as_ref()).flat_map(|request| &request.set);
+    let request =
+        headers.clone().filter_map(|headers| headers.request.as_ref()).flat_map(|request| &request.set);
     let response = headers.filter_map(|headers| headers.response.as_ref()).flat_map(|response| &response.set);
     let by_value = request.chain(response).any(|header| {
         let value = Value::parse(&header.value);

@@ -57,7 +57,9 @@ impl<'de> Deserialize<'de> for Require {
             type Value = Require;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("None, {anyOf: [PROVIDER, …]}, {allOf: [PROVIDER, …]} or {optional: [PROVIDER, …]}")
+                f.write_str(
+                    "None, {anyOf: [PROVIDER, …]}, {allOf: [PROVIDER, …]} or {optional: [PROVIDER, …]}",
+                )
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Require, E> {

@@ -19,7 +19,9 @@ pub fn holds(rule: &ClaimRule, claims: &Json) -> bool {
     match test {
         ClaimTest::Present(present) => claim.is_some() == present,
         ClaimTest::Equals(wanted) => claim.and_then(scalar) == Some(wanted),
-        ClaimTest::OneOf(wanted) => claim.and_then(scalar).is_some_and(|text| wanted.iter().any(|one| one == text)),
+        ClaimTest::OneOf(wanted) => {
+            claim.and_then(scalar).is_some_and(|text| wanted.iter().any(|one| one == text))
+        }
         ClaimTest::Contains(wanted) => match claim {
             Some(Json::Array(elements)) => elements.iter().any(|element| scalar(element) == Some(wanted)),
             Some(Json::String(text)) => text.split(' ').any(|word| word == wanted),
@@ -139,7 +141,11 @@ mod tests {
             &[json!({"a.b": {"c": 0}}), json!({"a.b": {"c": ""}}), json!({"a.b": {"c": []}})],
             &[json!({"a": {"b": {"c": 0}}}), json!({"a.b": {"c": null}}), json!({"a.b": [0]}), json!({})],
         );
-        check(json!({"claim": ["a"], "present": false}), &[json!({}), json!({"a": null})], &[json!({"a": 1})]);
+        check(
+            json!({"claim": ["a"], "present": false}),
+            &[json!({}), json!({"a": null})],
+            &[json!({"a": 1})],
+        );
     }
 
     #[test]
@@ -162,7 +168,12 @@ mod tests {
         check(
             json!({"claim": ["scope"], "contains": "read"}),
             &[json!({"scope": "write read"}), json!({"scope": "read"}), json!({"scope": ["read"]})],
-            &[json!({"scope": "reader"}), json!({"scope": ["reader"]}), json!({"scope": {"read": 1}}), json!({})],
+            &[
+                json!({"scope": "reader"}),
+                json!({"scope": ["reader"]}),
+                json!({"scope": {"read": 1}}),
+                json!({}),
+            ],
         );
     }
 

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::Provider;
 use crate::host::WallClock;
+use crate::jose::json::Number;
 use crate::jose::{Json, NumericDate};
 
 /// Why a token is refused, whoever signed it.
@@ -56,7 +57,7 @@ impl Times {
             None => Ok(None),
             Some(value) => value
                 .as_number()
-                .and_then(|number| number.date())
+                .and_then(Number::date)
                 .filter(|date| date.nanoseconds() >= 0)
                 .map(Some)
                 .ok_or(ClaimError::Time),
@@ -139,7 +140,8 @@ mod tests {
     #[track_caller]
     fn check(provider_says: Value, claims: Value, want: Result<(), ClaimError>) {
         let provider = provider(provider_says);
-        let got = Times::of(&read(&claims)).and_then(|times| times.check(&provider, WallClock(NOW * 1_000_000_000)));
+        let got = Times::of(&read(&claims))
+            .and_then(|times| times.check(&provider, WallClock(NOW * 1_000_000_000)));
         assert_eq!(got, want, "{claims}");
     }
 
@@ -169,7 +171,11 @@ mod tests {
         let exp = NOW + 600;
         check(json!({}), json!({"exp": exp, "nbf": NOW + 60}), Ok(()));
         check(json!({}), json!({"exp": exp, "nbf": NOW + 61}), Err(ClaimError::NotYet));
-        check(json!({"clockSkew": "0s"}), json!({"exp": exp, "nbf": NOW as f64 + 0.5}), Err(ClaimError::NotYet));
+        check(
+            json!({"clockSkew": "0s"}),
+            json!({"exp": exp, "nbf": NOW as f64 + 0.5}),
+            Err(ClaimError::NotYet),
+        );
         check(json!({}), json!({"exp": exp, "iat": NOW + 60}), Ok(()));
         check(json!({}), json!({"exp": exp, "iat": NOW + 61}), Err(ClaimError::IssuedLater));
     }
@@ -198,13 +204,21 @@ mod tests {
         for aud in [json!("shop"), json!(["other", "cart"])] {
             assert_eq!(check_parties(&ours, &read(&claims(aud))), Ok(()));
         }
-        for aud in [json!("Shop"), json!(["other"]), json!([]), json!(null), json!({"shop": 1}), json!([["shop"]])] {
+        for aud in
+            [json!("Shop"), json!(["other"]), json!([]), json!(null), json!({"shop": 1}), json!([["shop"]])]
+        {
             assert_eq!(check_parties(&ours, &read(&claims(aud))), Err(ClaimError::Audience));
         }
         for iss in [json!("https://issuer.example/"), json!(null), json!(["https://issuer.example"])] {
-            assert_eq!(check_parties(&ours, &read(&json!({"iss": iss, "aud": "shop"}))), Err(ClaimError::Issuer));
+            assert_eq!(
+                check_parties(&ours, &read(&json!({"iss": iss, "aud": "shop"}))),
+                Err(ClaimError::Issuer)
+            );
         }
         assert_eq!(check_parties(&ours, &read(&json!({"aud": "shop"}))), Err(ClaimError::Issuer));
-        assert_eq!(check_parties(&provider(json!({})), &read(&json!({"iss": "https://issuer.example"}))), Ok(()));
+        assert_eq!(
+            check_parties(&provider(json!({})), &read(&json!({"iss": "https://issuer.example"}))),
+            Ok(())
+        );
     }
 }

@@ -26,7 +26,11 @@ fn claims_become_headers_and_whatever_the_client_sent_there_is_gone() {
         "payloadToHeader": "x-claims",
     }));
     let forged = |request: Request| {
-        request.with("x-user-id", "root").with("X-User-Id", "root").with("x_user_id", "root").with("x-claims", "e30")
+        request
+            .with("x-user-id", "root")
+            .with("X-User-Id", "root")
+            .with("x_user_id", "root")
+            .with("x-claims", "e30")
     };
     let signed = token("one", json!({"roles": ["a", "b"], "org": {"id": 1}}));
     let got = proxy.ask(&forged(Request::get("/")).bearer(&signed));
@@ -86,8 +90,7 @@ fn responses_and_our_own_answers_get_the_policy_s_headers() {
     let response = proxy.response(&request, &got, &[("server", "x"), ("x-frame-options", "SAMEORIGIN")]);
     let mut response: Vec<_> = response.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     response.sort_unstable();
-    let want =
-        [("x-correlation-id", "abc"), ("x-frame-options", "DENY"), ("x-served-to", "to 192.0.2.7")];
+    let want = [("x-correlation-id", "abc"), ("x-frame-options", "DENY"), ("x-served-to", "to 192.0.2.7")];
     assert_eq!(response, want);
 
     let got = proxy.ask(&Request::get("/").with("x-correlation-id", "abc"));

@@ -17,8 +17,7 @@ fn admitted(proxy: &mut Proxy, request: &Request, most: usize) -> usize {
 
 #[test]
 fn a_burst_is_admitted_then_the_steady_rate_and_the_client_is_told() {
-    let mut proxy =
-        limited(json!([{"name": "all", "limit": {"requests": 60, "period": "1m", "burst": 3}}]));
+    let mut proxy = limited(json!([{"name": "all", "limit": {"requests": 60, "period": "1m", "burst": 3}}]));
     let request = Request::get("/");
     assert_eq!(admitted(&mut proxy, &request, 5), 3);
     let got = proxy.ask(&request);
@@ -131,8 +130,7 @@ fn a_limit_in_shadow_refuses_nothing_and_is_told_of() {
 
 #[test]
 fn a_request_may_cost_more_than_one() {
-    let mut proxy =
-        limited(json!([{"name": "all", "cost": 3, "limit": {"requests": 10, "period": "1m"}}]));
+    let mut proxy = limited(json!([{"name": "all", "cost": 3, "limit": {"requests": 10, "period": "1m"}}]));
     assert_eq!(admitted(&mut proxy, &Request::get("/"), 10), 3);
 }
 

@@ -8,8 +8,8 @@ use sallyport_traffic::answer::Answer;
 use sallyport_traffic::decide::{Decision, Outcome, Signatures, Step, Wait, Worker};
 use sallyport_traffic::edit::Operation;
 use sallyport_traffic::host::{
-    Clock, Connection, Expect, HostError, Monotonic, Random, Shared, SharedData, Signatures as HostSignatures,
-    WallClock, WriteError,
+    Clock, Connection, Expect, HostError, Monotonic, Random, Shared, SharedData,
+    Signatures as HostSignatures, WallClock, WriteError,
 };
 use sallyport_traffic::program::{Configuration, Verification, compile};
 use sallyport_traffic::request::HeaderList;
@@ -207,7 +207,12 @@ impl Proxy {
     }
 
     /// What a client gets of an application's response.
-    pub(crate) fn response(&self, request: &Request, got: &Got, headers: &[(&str, &str)]) -> Vec<(String, String)> {
+    pub(crate) fn response(
+        &self,
+        request: &Request,
+        got: &Got,
+        headers: &[(&str, &str)],
+    ) -> Vec<(String, String)> {
         let mut edited: Vec<(String, String)> =
             headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let list =

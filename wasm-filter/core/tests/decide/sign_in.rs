@@ -6,11 +6,15 @@ use super::proxy::{NOW, Proxy, Request};
 use super::tokens::{OTHER, provider, sign, token};
 
 fn policy(rules: Value) -> Proxy {
-    Proxy::with(json!({"jwt": {"providers": [provider("one", "one"), provider("two", "two")], "rules": rules}}))
+    Proxy::with(
+        json!({"jwt": {"providers": [provider("one", "one"), provider("two", "two")], "rules": rules}}),
+    )
 }
 
 fn any() -> Proxy {
-    policy(json!([{"name": "all", "match": [{"path": {"prefix": "/"}}], "require": {"anyOf": ["one", "two"]}}]))
+    policy(
+        json!([{"name": "all", "match": [{"path": {"prefix": "/"}}], "require": {"anyOf": ["one", "two"]}}]),
+    )
 }
 
 #[track_caller]
@@ -87,8 +91,16 @@ fn no_other_spelling_of_a_path_is_let_in_where_it_should_not() {
     ]));
     let one = token("one", json!({}));
     for path in [
-        "/public/../admin", "/public/%2e%2e/admin", "/public/..%2fadmin", "/public//../admin", "/public/..;/admin",
-        "/public\\..\\admin", "/PUBLIC/x", "/%70ublic/x", "/public%2fx", "//public/x",
+        "/public/../admin",
+        "/public/%2e%2e/admin",
+        "/public/..%2fadmin",
+        "/public//../admin",
+        "/public/..;/admin",
+        "/public\\..\\admin",
+        "/PUBLIC/x",
+        "/%70ublic/x",
+        "/public%2fx",
+        "//public/x",
     ] {
         let got = proxy.ask(&Request::get(path));
         assert_eq!(got.status, 401, "{path}: {got:?}");
@@ -132,9 +144,7 @@ fn an_optional_token_may_be_absent_but_not_wrong() {
 #[test]
 fn a_preflight_passes_only_where_the_policy_says_so_and_only_as_a_whole() {
     let rules = json!([{"name": "all", "match": [{}], "require": {"anyOf": ["one"]}}]);
-    let jwt = |preflight: &str| {
-        json!({"jwt": {"providers": [provider("one", "one")], "rules": rules, "preflight": preflight}})
-    };
+    let jwt = |preflight: &str| json!({"jwt": {"providers": [provider("one", "one")], "rules": rules, "preflight": preflight}});
     let preflight = || {
         let request = Request::get("/api").with(":method", "OPTIONS").with("origin", "https://shop.example");
         request.with("access-control-request-method", "POST")

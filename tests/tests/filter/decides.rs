@@ -1,0 +1,149 @@
+//! What a real Envoy does with what the filter decides.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Result, ensure};
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{Request, Response};
+use sallyport_tests::proxy::{Conduct, KeyHost, Proxy, Setup};
+use serde_json::{Value, json};
+
+const SECRET: &str = "a secret that this test may know.";
+
+const POLICY: &str = r#"
+kind: TrafficPolicy
+metadata: {name: api, namespace: shop}
+spec:
+  selector: {}
+  jwt:
+    providers:
+      - name: shared
+        issuer: https://issuer.example
+        audiences: [shop]
+        algorithms: [HS256]
+        jwks: {env: {name: SECRET, format: Raw}}
+        claimsToHeaders: [{claim: [sub], header: x-user-id}]
+    rules:
+      - {name: open, match: [{path: {exact: /health}}], require: None}
+      - {name: all, match: [{path: {prefix: /}}], require: {anyOf: [shared]}}
+  rateLimits:
+    - name: per-user
+      exempt: [{path: {exact: /health}}]
+      key: [{claim: {provider: shared, path: [sub]}}]
+      limit: {requests: 5, period: 1h}
+  headers:
+    correlation: {header: x-correlation-id, respond: true}
+    response: {preset: owasp, frameOptions: DENY}
+"#;
+
+fn token(user: &str, lives: i64) -> Result<String> {
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
+    let claims = json!({"iss": "https://issuer.example", "aud": "shop", "sub": user, "exp": now + lives});
+    let encoded = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let input = format!("{}.{}", encoded(json!({"alg": "HS256"})), encoded(claims));
+    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+    let signature = hmac::sign(&key, input.as_bytes());
+    Ok(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))
+}
+
+async fn ask(proxy: &Proxy, path: &str, token: Option<&str>) -> Result<Response<bytes::Bytes>> {
+    let mut request = Request::get(path).header("x-user-id", "root");
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    proxy.send(request.body("")?).await
+}
+
+#[tokio::test]
+async fn who_signs_in_is_let_in_by_name_and_nobody_else() -> Result<()> {
+    let proxy = Setup::of(POLICY)?.variable("SECRET", SECRET).start().await?;
+    let response = ask(&proxy, "/", None).await?;
+    ensure!(response.status() == 401, "{response:?}");
+    ensure!(response.headers()["www-authenticate"] == "Bearer realm=\"api\"", "{response:?}");
+    ensure!(response.headers()["content-type"] == "application/problem+json", "{response:?}");
+    ensure!(response.headers()["x-frame-options"] == "DENY", "{response:?}");
+    ensure!(ask(&proxy, "/", Some(&token("alice", -3600)?)).await?.status() == 401);
+    ensure!(ask(&proxy, "/", Some("a.b.c")).await?.status() == 401);
+    ensure!(proxy.upstream.seen().is_empty(), "something got through");
+
+    let response = ask(&proxy, "/", Some(&token("alice", 3600)?)).await?;
+    ensure!(response.status() == 200, "{response:?}");
+    ensure!(response.headers()["x-frame-options"] == "DENY", "{response:?}");
+    ensure!(response.headers().contains_key("x-correlation-id"), "{response:?}");
+    let seen = proxy.upstream.seen().pop().expect("the request got through");
+    let users: Vec<_> = seen.parts.headers.get_all("x-user-id").iter().collect();
+    ensure!(users == ["alice"], "{users:?}");
+    ensure!(!seen.parts.headers.contains_key("authorization"), "the token got through");
+
+    let response = ask(&proxy, "/health", None).await?;
+    ensure!(response.status() == 200, "{response:?}");
+    let seen = proxy.upstream.seen().pop().expect("the request got through");
+    ensure!(!seen.parts.headers.contains_key("x-user-id"), "who is not known has no name");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_limit_holds_over_all_workers_and_clients_are_told() -> Result<()> {
+    let proxy = Setup::of(POLICY)?.workers(4).variable("SECRET", SECRET).start().await?;
+    let alice = token("alice", 3600)?;
+    let mut admitted = 0;
+    for _ in 0..40 {
+        let response = ask(&proxy, "/", Some(&alice)).await?;
+        if response.status() == 200 {
+            admitted += 1;
+            continue;
+        }
+        ensure!(response.status() == 429, "{response:?}");
+        ensure!(response.headers().contains_key("retry-after"), "{response:?}");
+        ensure!(response.headers()["ratelimit-policy"] == "\"per-user\";q=5;w=3600", "{response:?}");
+    }
+    ensure!(admitted == 5, "{admitted} were admitted");
+    ensure!(ask(&proxy, "/", Some(&token("bob", 3600)?)).await?.status() == 200);
+    ensure!(ask(&proxy, "/health", None).await?.status() == 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_access_log_says_what_was_decided_and_metrics_count_it() -> Result<()> {
+    let proxy = Setup::of(POLICY)?.variable("SECRET", SECRET).start().await?;
+    ask(&proxy, "/", None).await?;
+    let line = proxy.logged(1).await?.pop().expect("a line");
+    ensure!(line["decision"] == "verdict=denied reason=no_token rule=all policy=shop/api", "{line}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_first_request_waits_until_keys_are_fetched() -> Result<()> {
+    const REMOTE: &str = r#"
+kind: TrafficPolicy
+metadata: {name: api, namespace: shop}
+spec:
+  selector: {}
+  jwt:
+    providers:
+      - name: fetched
+        issuer: https://issuer.example
+        audiences: [shop]
+        algorithms: [EdDSA]
+        jwks: {uri: "https://keys.example/jwks"}
+    rules: [{name: all, match: [{path: {prefix: /}}], require: {anyOf: [fetched]}}]
+"#;
+    let keys =
+        r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    let host = KeyHost::start("keys.example", Conduct::serves(keys)).await?;
+    let setup = Setup::of(REMOTE)?.connect("keys.example", 443, host.address()).trusting(host.ca_file());
+    let proxy = setup.start().await?;
+    let shared = token("alice", 3600)?;
+    let payload = shared.split('.').nth(1).unwrap_or_default();
+    let header = URL_SAFE_NO_PAD.encode(json!({"alg": "EdDSA"}).to_string());
+    let forged = format!("{header}.{payload}.{}", URL_SAFE_NO_PAD.encode([1; 64]));
+    let asked = tokio::time::timeout(Duration::from_secs(30), ask(&proxy, "/", Some(&forged)));
+    let response = asked.await??;
+    ensure!(response.status() == 401, "{response:?}");
+    let challenge = response.headers()["www-authenticate"].to_str()?;
+    ensure!(challenge.contains("The token's signature is not valid"), "{challenge}");
+    ensure!(host.fetches() >= 1, "nobody asked for keys");
+    Ok(())
+}
