@@ -15,9 +15,9 @@ spec: {selector: {}, headers: {response: {remove: [x-none]}}}
 async fn a_request_passes_with_every_number_of_workers() -> Result<()> {
     for workers in [1, 2, 4] {
         let proxy = Setup::of(POLICY)?.workers(workers).start().await?;
-        // One virtual machine for each worker, and the first one, which configurations are tried on.
+        // One virtual machine for each worker and for the main thread, and the first one, which they are cloned from.
         let machines = proxy.envoy.metric("envoy_wasm_envoy_wasm_runtime_v8_active", &[]).await?;
-        ensure!(machines == u64::from(workers) + 1, "{workers} workers, {machines} virtual machines");
+        ensure!(machines == u64::from(workers) + 2, "{workers} workers, {machines} virtual machines");
         // More connections than workers: each gets some.
         for i in 0..8 * workers {
             let response = proxy.send(Request::get(format!("/{i}")).body("")?).await?;
