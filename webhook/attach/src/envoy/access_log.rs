@@ -28,8 +28,9 @@ pub(super) fn render(plugins: &[Plugin], path: &str) -> Value {
     ] {
         fields.insert(name.to_owned(), format.into());
     }
-    let correlation = plugins.iter().filter_map(|plugin| plugin.spec.headers.as_ref()?.correlation.as_ref());
-    if let Some(correlation) = correlation.last() {
+    let mut correlation =
+        plugins.iter().filter_map(|plugin| plugin.spec.headers.as_ref()?.correlation.as_ref());
+    if let Some(correlation) = correlation.next_back() {
         fields.insert("correlation_id".to_owned(), format!("%REQ({})%", correlation.header).into());
     }
     json!({

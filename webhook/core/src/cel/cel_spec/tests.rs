@@ -61,7 +61,7 @@ fn expressions_give_what_cel_spec_says_or_are_left_out_for_a_reason() {
             (Err(_), [_]) => skipped += 1,
             (Err(difference), []) => wrong.push(format!("{path}: {source}: {difference}")),
             (Ok(()), listed) => {
-                wrong.push(format!("{path}: {source}: passes, and is left out by {listed:?}"))
+                wrong.push(format!("{path}: {source}: passes, and is left out by {listed:?}"));
             }
             (Err(_), listed) => wrong.push(format!("{path} is left out more than once: {listed:?}")),
         }
