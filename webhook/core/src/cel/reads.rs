@@ -154,7 +154,6 @@ mod tests {
         check("request.namespace == 'a' && request.kind.kind == 'Pod'", Reads::default());
         let update = Reads { update: true, ..Reads::default() };
         check("request.userInfo.username == 'a'", update.clone());
-        check("request['operation'] == 'UPDATE'", update.clone());
         check("[request].all(r, r.userInfo.username == 'a')", update.clone());
         check("has(request.options.dryRun)", update);
     }
