@@ -33,6 +33,10 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
     let text = serde_json::to_string_pretty(&object).expect("JSON can be written");
     if text.chars().all(|c| c == '\n' || c.is_ascii_graphic() || c == ' ') {
         let (documents, errors) = parse(&Arc::new(SourceText::new("file", text)));
+        // A file has no -0.0: what it says is 0, and so another object.
+        if documents.iter().any(|document| document.value != object) {
+            return decision.allowed;
+        }
         let loaded = load(documents, &errors);
         let errors = loaded.findings.iter().map(|located| &located.diagnostic);
         let errors: BTreeSet<String> = errors
