@@ -53,6 +53,9 @@ impl CelCheck {
     }
 }
 
+/// Bytes of a message that is computed: it may repeat what the object holds.
+const MAX_MESSAGE_LENGTH: usize = 5 << 10;
+
 /// Words that CEL keeps for itself.
 const RESERVED: [&str; 22] = [
     "as",
@@ -152,13 +155,16 @@ impl CelCheck {
         }
     }
 
-    /// What the client is told. As in a ValidatingAdmissionPolicy, a message that can't be made, that is blank or has
-    /// a line break gives way to the next.
+    /// What the client is told. As in a ValidatingAdmissionPolicy, a message that can't be made, that is blank, has a
+    /// line break or is too long gives way to the next.
     fn message(&self, expression: &Expression, scope: &Scope<'_>) -> String {
         let computed =
             self.message_expression.as_ref().and_then(|message| message.evaluate_string(scope).ok());
-        let computed = computed.filter(|message| !message.trim().is_empty() && !message.contains('\n'));
+        let is_message =
+            |text: &str| !text.is_empty() && !text.contains('\n') && text.len() <= MAX_MESSAGE_LENGTH;
         computed
+            .map(|message| message.trim().to_owned())
+            .filter(|message| is_message(message))
             .or_else(|| self.message.clone())
             .unwrap_or_else(|| format!("found otherwise; wanted: {}", expression.source()))
     }
