@@ -160,9 +160,10 @@ impl Expression {
         if scope.budget().is_exhausted() {
             return Err(EvaluationError::BudgetExhausted { limit: scope.budget().spent() });
         }
-        // A key that the expression does not name is a value of the object, and those are not told.
+        // A key that the expression (or the variable that failed) does not name is a value of the object, and those are
+        // not told.
         outcome.map_err(|error| match error {
-            EvaluationError::NoSuchKey(key) if !self.source.contains(&key) => {
+            EvaluationError::NoSuchKey(key) if !self.source.contains(&key) && !scope.misses(&key) => {
                 EvaluationError::NoSuchKey("one that the expression computes".to_owned())
             }
             other => other,

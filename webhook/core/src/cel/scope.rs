@@ -70,7 +70,13 @@ pub struct Scope<'a> {
     request: JsonValue<'a>,
     namespace_object: JsonValue<'a>,
     item: Option<JsonValue<'a>>,
-    variables: Option<&'a (dyn Val + 'a)>,
+    variables: Option<&'a (dyn Declared + 'a)>,
+}
+
+/// What `variables` holds.
+pub(super) trait Declared: Val {
+    /// Whether one of them has failed for want of a key that its own expression names.
+    fn misses(&self, key: &str) -> bool;
 }
 
 impl<'a> Scope<'a> {
@@ -124,6 +130,11 @@ impl<'a> Scope<'a> {
         Self { variables: Some(variables), ..self }
     }
 
+    /// Whether a variable has failed for want of a key that its own expression names.
+    pub(super) fn misses(&self, key: &str) -> bool {
+        self.variables.is_some_and(|variables| variables.misses(key))
+    }
+
     pub(super) fn budget(&self) -> &'a Budget {
         self.budget
     }
@@ -137,7 +148,7 @@ impl VariableResolver for Scope<'_> {
             "request" => &self.request,
             "namespaceObject" => &self.namespace_object,
             "item" => self.item.as_ref()?,
-            "variables" => return self.variables.map(CowVal::Borrowed),
+            "variables" => return self.variables.map(|variables| CowVal::Borrowed(variables)),
             functions::BUDGET => return Some(CowVal::Borrowed(self.budget)),
             _ => return None,
         };

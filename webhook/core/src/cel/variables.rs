@@ -19,7 +19,7 @@ use cel::context::VariableResolver;
 use super::budget::Budget;
 use super::expression::Expression;
 use super::kubernetes;
-use super::scope::Scope;
+use super::scope::{Declared, Scope};
 
 /// The variables of one evaluation, with what they were found to hold.
 pub struct Variables<'a> {
@@ -119,6 +119,15 @@ fn plain(value: &dyn Val) -> Option<Box<dyn Val>> {
 impl fmt::Debug for Variables<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.definitions.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+impl Declared for Variables<'_> {
+    fn misses(&self, key: &str) -> bool {
+        self.definitions.iter().zip(&self.found).any(|((_, expression), found)| {
+            expression.source().contains(key)
+                && matches!(found.get(), Some(Err(ExecutionError::NoSuchKey(missed))) if missed.as_str() == key)
+        })
     }
 }
 
