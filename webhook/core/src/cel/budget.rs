@@ -44,6 +44,11 @@ impl Budget {
         self.left.load(Ordering::Relaxed) == u64::MAX
     }
 
+    /// Fails once an evaluation needed more than there was.
+    pub(super) fn check(&self) -> Result<(), ExecutionError> {
+        self.spend(0)
+    }
+
     /// Takes `steps`, or marks the budget as exhausted.
     pub(super) fn spend(&self, steps: u64) -> Result<(), ExecutionError> {
         let left = self.left.load(Ordering::Relaxed);

@@ -38,11 +38,19 @@ fn cost(value: &dyn Val) -> u64 {
     2 + u64::try_from(bytes / 64).unwrap_or(u64::MAX)
 }
 
+/// Elements and keys are lent before they are compared, however soon two of them differ. `None` when nothing is left.
+fn spend_lending(value: &dyn Val, budget: Option<&Budget>) -> Option<()> {
+    let Some(budget) = budget else { return Some(()) };
+    let count = u64::try_from(*value.as_sizer()?.size().inner()).unwrap_or(u64::MAX);
+    budget.spend(count / 2).ok()
+}
+
 /// `None` when one of the two does not say what it holds.
 fn equal_lists(left: &dyn Val, right: &dyn Val, budget: Option<&Budget>) -> Option<bool> {
     if left.as_sizer()?.size() != right.as_sizer()?.size() {
         return Some(false);
     }
+    spend_lending(left, budget)?;
     let (mut left, mut right) = (left.as_iterable()?.iter(), right.as_iterable()?.iter());
     while let Some(left) = left.next() {
         if !right.next().is_some_and(|right| equal(left, right, budget)) {
@@ -57,6 +65,7 @@ fn equal_maps(left: &dyn Val, right: &dyn Val, budget: Option<&Budget>) -> Optio
     if left.as_sizer()?.size() != right.as_sizer()?.size() {
         return Some(false);
     }
+    spend_lending(left, budget)?;
     let (mut keys, left, right) = (left.as_iterable()?.iter(), left.as_indexer()?, right.as_indexer()?);
     while let Some(key) = keys.next() {
         match (left.get(key), right.get(key)) {

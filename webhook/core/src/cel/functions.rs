@@ -3,11 +3,13 @@
 //!
 //! Their names begin with `@`, which no expression can spell.
 
-use cel::common::types::{CelBool, CelInt, CelOptional, CelString, DYN_TYPE, Kind};
+use cel::common::traits::Iterable;
+use cel::common::types::{CelBool, CelDouble, CelInt, CelOptional, CelString, DYN_TYPE, Kind};
 use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
 
 use super::budget::Budget;
+use super::copying::spend_copy;
 use super::equality::equal;
 use super::kubernetes;
 
@@ -15,6 +17,16 @@ use super::kubernetes;
 pub(super) const BUDGET: &str = "@budget";
 /// `(budget, weight, value)`: the value; spends its size times the weight.
 pub(super) const CHARGE: &str = "@charge";
+/// As [`CHARGE`], for what copies the elements: what that takes as well.
+pub(super) const CHARGE_ELEMENTS: &str = "@charge_elements";
+/// `(budget, weight, value)`: the value; spends what copying it takes, unless it was made for whoever asked.
+pub(super) const CHARGE_COPY: &str = "@charge_copy";
+/// `(budget, weight, value)`: the value; spends what it took to copy it, if it was made for whoever asked.
+pub(super) const CHARGE_MADE: &str = "@charge_made";
+/// As [`CHARGE`], for an index into what was computed.
+pub(super) const CHARGE_INDEX: &str = "@charge_index";
+/// `(budget, weight, value)`: the value; spends the weight.
+pub(super) const TICK: &str = "@tick";
 /// As [`CHARGE`], but lists within lists count in full.
 pub(super) const CHARGE_DEEP: &str = "@charge_deep";
 /// As [`CHARGE_DEEP`], times the length: for what compares all elements with each other.
@@ -34,6 +46,11 @@ const BYTES_A_STEP: usize = 16;
 pub(super) fn declare(env: &mut Env) -> Result<(), DeclarationError> {
     let dynamic = |arity: usize| std::iter::repeat_with(|| DYN_TYPE).take(arity).collect::<Vec<_>>();
     env.add_overload(CHARGE, "@charge", dynamic(3), charge)?;
+    env.add_overload(CHARGE_ELEMENTS, "@charge_elements", dynamic(3), charge_elements)?;
+    env.add_overload(CHARGE_COPY, "@charge_copy", dynamic(3), charge_copy)?;
+    env.add_overload(CHARGE_INDEX, "@charge_index", dynamic(3), charge_index)?;
+    env.add_overload(TICK, "@tick", dynamic(3), tick)?;
+    env.add_overload(CHARGE_MADE, "@charge_made", dynamic(3), charge_made)?;
     env.add_overload(CHARGE_DEEP, "@charge_deep", dynamic(3), charge_deep)?;
     env.add_overload(CHARGE_PAIRS, "@charge_pairs", dynamic(3), charge_pairs)?;
     env.add_overload(HAS, "@has", dynamic(2), has)?;
@@ -72,6 +89,42 @@ fn charge<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     charged(args, |value| Ok(size(value)))
 }
 
+fn charge_elements<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
+    if let [budget, _, value] = args.as_slice() {
+        spend_copy(value.as_ref(), as_budget(budget.as_ref())?)?;
+    }
+    charge(args)
+}
+
+fn charge_copy<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
+    let [budget, _, value] = take(args)?;
+    if let CowVal::Borrowed(lent) = &value {
+        spend_copy(*lent, as_budget(budget.as_ref())?)?;
+    }
+    Ok(value)
+}
+
+fn charge_made<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
+    let [budget, _, value] = take(args)?;
+    if let CowVal::Owned(made) = &value {
+        spend_copy(made.as_ref(), as_budget(budget.as_ref())?)?;
+    }
+    Ok(value)
+}
+
+/// An index that is no whole number finds nothing, and the interpreter copies the list into its error.
+fn charge_index<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
+    const COPY_OF_A_LIST: u64 = 20_000;
+    charged(args, |key| {
+        let is_fraction = key.downcast_ref::<CelDouble>().is_some_and(|double| double.inner().fract() != 0.0);
+        Ok(if is_fraction { COPY_OF_A_LIST } else { size(key) })
+    })
+}
+
+fn tick<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
+    charged(args, |_| Ok(1))
+}
+
 fn charge_deep<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     let budget = args.first().cloned();
     charged(args, |value| deep_size(value, &budget))
@@ -94,7 +147,7 @@ fn charged<'b, 'v>(
 }
 
 /// Elements of a list, entries of a map, [`BYTES_A_STEP`] of a string; one for everything else.
-fn size(value: &dyn Val) -> u64 {
+pub(super) fn size(value: &dyn Val) -> u64 {
     match value.get_type().kind() {
         Kind::String => {
             steps(
@@ -162,20 +215,20 @@ fn differs<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
 fn contained<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     let [budget, value, container] = take(args)?;
     let budget = as_budget(budget.as_ref())?;
+    // Elements are lent before they are compared, however soon one is found.
+    budget.spend(size(container.as_ref()) / 2 + 1)?;
     if container.get_type().kind() == Kind::List
         && matches!(value.get_type().kind(), Kind::List | Kind::Map | Kind::Opaque)
         && let Some(iterable) = container.as_iterable()
     {
-        let mut items = iterable.iter();
-        while let Some(item) = items.next() {
-            if equal(item, value.as_ref(), Some(budget)) {
-                return Ok(bool_value(true));
-            }
-        }
-        return Ok(bool_value(false));
+        return holds(iterable, value.as_ref(), budget).map(bool_value);
     }
     if container.get_type().kind() == Kind::List {
         budget.spend(size(container.as_ref()).saturating_mul(size(value.as_ref())))?;
+    } else if matches!(value.get_type().kind(), Kind::List | Kind::Map) {
+        return Err(no_overload("@in", &[value.as_ref(), container.as_ref()]));
+    } else {
+        budget.spend(size(value.as_ref()))?;
     }
     container
         .as_container()
@@ -183,6 +236,18 @@ fn contained<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
         .contains(value.as_ref())
         .map(bool_value)
         .map_err(|_| no_overload("@in", &[value.as_ref(), container.as_ref()]))
+}
+
+/// Whether one of the elements equals the value. Ends when nothing is left.
+pub(super) fn holds(list: &dyn Iterable, wanted: &dyn Val, budget: &Budget) -> Result<bool, ExecutionError> {
+    let mut items = list.iter();
+    while let Some(item) = items.next() {
+        if equal(item, wanted, Some(budget)) {
+            return Ok(true);
+        }
+        budget.check()?;
+    }
+    Ok(false)
 }
 
 /// What replacing may write is spent before it is written.
@@ -229,6 +294,7 @@ fn join<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     };
     let budget = as_budget(budget.as_ref())?;
     let iterable = if list.get_type().kind() == Kind::List { list.as_iterable() } else { None };
+    budget.spend(size(list.as_ref()))?;
     let mut items = iterable.ok_or_else(failure)?.iter();
     let mut joined = String::new();
     let mut first = true;

@@ -23,17 +23,22 @@ pub(super) static ENVIRONMENT: LazyLock<Result<Arc<Env>, DeclarationError>> = La
     Ok(Arc::new(env))
 });
 
-/// What a call spends beyond being made. Weights are steps per unit of size.
+/// What a call spends beyond being made. Weights are steps per unit of size. Of a call on a value the cost is that of
+/// the value; its arguments cost their size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cost {
-    /// By the size of the arguments, where the call is repeated.
+    /// By the size of the arguments.
     Size(i64),
-    /// By the size of the arguments, wherever it is called: what it makes takes far more memory than they do.
-    Always(i64),
-    /// As `Always`, with lists within lists.
+    /// By the size of the arguments and what copying their elements takes.
+    Copies,
+    /// By the size of the arguments of a call on a value, whatever the size of the value.
+    Rest,
+    /// As `Size`, with lists within lists.
     Deep(i64),
     /// As `Deep`, times the length of the list.
     Pairs(i64),
+    /// What copying its arguments takes, where they are kept by somebody else: into the result, or into an error.
+    Keeps,
     /// What it says itself: the call becomes one of `@name`, which is given the budget before its arguments.
     Counts,
 }
@@ -87,13 +92,13 @@ const OPERATORS: &[Function] = &[
     Function::new("@not_strictly_false", None, &["(bool) bool"]),
     Function::new("_==_", None, &["(A, A) bool"]),
     Function::new("_!=_", None, &["(A, A) bool"]),
-    Function::new("_<_", None, ORDER),
-    Function::new("_<=_", None, ORDER),
-    Function::new("_>_", None, ORDER),
-    Function::new("_>=_", None, ORDER),
+    Function::new("_<_", Some(Cost::Size(1)), ORDER),
+    Function::new("_<=_", Some(Cost::Size(1)), ORDER),
+    Function::new("_>_", Some(Cost::Size(1)), ORDER),
+    Function::new("_>=_", Some(Cost::Size(1)), ORDER),
     Function::new(
         "_+_",
-        None,
+        Some(Cost::Copies),
         &[
             "(bytes, bytes) bytes",
             "(double, double) double",
@@ -108,7 +113,7 @@ const OPERATORS: &[Function] = &[
     ),
     Function::new(
         "_-_",
-        None,
+        Some(Cost::Keeps),
         &[
             "(double, double) double",
             "(duration, duration) duration",
@@ -118,10 +123,18 @@ const OPERATORS: &[Function] = &[
             "(uint, uint) uint",
         ],
     ),
-    Function::new("_*_", None, &["(double, double) double", "(int, int) int", "(uint, uint) uint"]),
-    Function::new("_/_", None, &["(double, double) double", "(int, int) int", "(uint, uint) uint"]),
-    Function::new("_%_", None, &["(int, int) int", "(uint, uint) uint"]),
-    Function::new("-_", None, &["(double) double", "(int) int"]),
+    Function::new(
+        "_*_",
+        Some(Cost::Keeps),
+        &["(double, double) double", "(int, int) int", "(uint, uint) uint"],
+    ),
+    Function::new(
+        "_/_",
+        Some(Cost::Keeps),
+        &["(double, double) double", "(int, int) int", "(uint, uint) uint"],
+    ),
+    Function::new("_%_", Some(Cost::Keeps), &["(int, int) int", "(uint, uint) uint"]),
+    Function::new("-_", Some(Cost::Keeps), &["(double) double", "(int) int"]),
     Function::new("@in", None, &["(A, list(A)) bool", "(A, map(A, B)) bool"]),
     Function::new(
         "_[_]",
@@ -147,7 +160,7 @@ const OPERATORS: &[Function] = &[
 
 /// The standard functions, optionals, and the strings and lists extensions, in the order of their names.
 const FUNCTIONS: &[Function] = &[
-    Function::new("bool", None, &["(bool) bool", "(string) bool"]),
+    Function::new("bool", Some(Cost::Size(1)), &["(bool) bool", "(string) bool"]),
     Function::new("bytes", Some(Cost::Size(1)), &["(bytes) bytes", "(string) bytes"]),
     Function::new("charAt", Some(Cost::Size(1)), &["string.(int) string"]),
     Function::new("contains", Some(Cost::Size(1)), &["string.(string) bool"]),
@@ -158,17 +171,17 @@ const FUNCTIONS: &[Function] = &[
         &["(double) double", "(int) double", "(string) double", "(uint) double"],
     ),
     Function::new("dyn", None, &["(A) dyn"]),
-    Function::new("endsWith", None, &["string.(string) bool"]),
+    Function::new("endsWith", Some(Cost::Rest), &["string.(string) bool"]),
     Function::new("flatten", Some(Cost::Deep(1)), &["list(list(T)).() list(T)", "list(dyn).(int) list(dyn)"]),
     Function::new("hasValue", None, &["optional(V).() bool"]),
     Function::new("int", Some(Cost::Size(1)), &["(int) int", "(double) int", "(string) int", "(uint) int"]),
     Function::counting("join", &["list(string).() string", "list(string).(string) string"]),
     Function::new("lowerAscii", Some(Cost::Size(1)), &["string.() string"]),
     Function::new("optional.none", None, &["() optional(V)"]),
-    Function::new("optional.of", None, &["(V) optional(V)"]),
-    Function::new("optional.ofNonZeroValue", None, &["(V) optional(V)"]),
-    Function::new("or", None, &["optional(V).(optional(V)) optional(V)"]),
-    Function::new("orValue", None, &["optional(V).(V) V"]),
+    Function::new("optional.of", Some(Cost::Keeps), &["(V) optional(V)"]),
+    Function::new("optional.ofNonZeroValue", Some(Cost::Keeps), &["(V) optional(V)"]),
+    Function::new("or", Some(Cost::Keeps), &["optional(V).(optional(V)) optional(V)"]),
+    Function::new("orValue", Some(Cost::Keeps), &["optional(V).(V) V"]),
     Function::counting("replace", &["string.(string, string) string", "string.(string, string, int) string"]),
     Function::new(
         "size",
@@ -184,17 +197,17 @@ const FUNCTIONS: &[Function] = &[
             "string.() int",
         ],
     ),
-    Function::new("slice", Some(Cost::Size(1)), &["list(T).(int, int) list(T)"]),
+    Function::new("slice", Some(Cost::Copies), &["list(T).(int, int) list(T)"]),
     Function::new("sort", Some(Cost::Deep(20)), &["list(@comparable).() list(@comparable)"]),
     // What sortBy expands to.
     Function::new("@sortByAssociatedKeys", Some(Cost::Deep(20)), &["list(T).(list(@comparable)) list(T)"]),
     // One string for each character, at worst.
     Function::new(
         "split",
-        Some(Cost::Always(64)),
+        Some(Cost::Size(64)),
         &["string.(string) list(string)", "string.(string, int) list(string)"],
     ),
-    Function::new("startsWith", None, &["string.(string) bool"]),
+    Function::new("startsWith", Some(Cost::Rest), &["string.(string) bool"]),
     Function::counting(
         "string",
         &[
@@ -216,7 +229,7 @@ const FUNCTIONS: &[Function] = &[
         &["(uint) uint", "(double) uint", "(int) uint", "(string) uint"],
     ),
     Function::new("upperAscii", Some(Cost::Size(1)), &["string.() string"]),
-    Function::new("value", None, &["optional(V).() V"]),
+    Function::new("value", Some(Cost::Keeps), &["optional(V).() V"]),
 ];
 
 /// What is known of a function.

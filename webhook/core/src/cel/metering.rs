@@ -1,9 +1,9 @@
 //! Rewrites an expression so that its evaluation counts what it spends.
 //!
-//! The interpreter has neither a budget nor a clock, and lists come from users. So the range of every comprehension is
-//! passed through a function that spends its length times what one round takes; within a comprehension, so is whatever
-//! takes longer the longer a string or list is. Outside of one, only functions are metered whose result can outgrow
-//! their arguments: everything else is evaluated once, and the length of an expression is limited.
+//! The interpreter has neither a budget nor a clock, and objects come from users. So the range of every comprehension is
+//! passed through a function that spends its length times what one round takes, and so is whatever takes longer the
+//! longer a string or a list is. Where the interpreter copies what an evaluation has made, the copy is counted too (see
+//! `lending`): a variable that holds a megabyte would else be put into a list ten thousand times for ten thousand steps.
 
 use cel::IdedExpr;
 use cel::common::ast::{
@@ -13,50 +13,178 @@ use cel::common::types::CelString;
 
 use super::functions;
 use super::kubernetes;
+use super::lending::Locals;
 use super::library::{self, Cost};
 
 /// The expression, with its costs counted and its comparisons those of `equality`.
 pub(super) fn meter(expr: IdedExpr) -> IdedExpr {
-    rewrite(expr, false)
+    Meter::default().rewrite(expr)
 }
 
-fn rewrite(expr: IdedExpr, repeated: bool) -> IdedExpr {
-    let IdedExpr { id, expr } = expr;
-    let rewritten = match expr {
-        Expr::Call(call) => rewrite_call(id, call, repeated),
-        Expr::Comprehension(comprehension) => rewrite_comprehension(id, *comprehension, repeated),
-        Expr::List(mut list) => {
-            list.elements = rewrite_all(list.elements, repeated);
-            Expr::List(list)
-        }
-        Expr::Map(mut map) => {
-            for entry in &mut map.entries {
-                if let EntryExpr::MapEntry(entry) = &mut entry.expr {
-                    replace_with(&mut entry.key, |key| rewrite(key, repeated));
-                    replace_with(&mut entry.value, |value| rewrite(value, repeated));
-                }
+#[derive(Default)]
+struct Meter {
+    locals: Locals,
+}
+
+impl Meter {
+    fn rewrite(&mut self, expr: IdedExpr) -> IdedExpr {
+        let IdedExpr { id, expr } = expr;
+        let rewritten = match expr {
+            Expr::Call(call) => self.rewrite_call(id, call),
+            Expr::Comprehension(comprehension) => self.rewrite_comprehension(id, *comprehension),
+            Expr::List(mut list) => {
+                list.elements = list.elements.into_iter().map(|element| self.rewrite_kept(element)).collect();
+                Expr::List(list)
             }
-            Expr::Map(map)
-        }
-        Expr::Select(mut select) => {
-            let is_optional = is_optional_chain(&select.operand);
-            replace_with(&mut select.operand, |operand| rewrite(operand, repeated));
-            rewrite_select(id, select, is_optional)
-        }
-        other @ (Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified) => other,
-    };
-    IdedExpr { id, expr: rewritten }
-}
-
-/// A presence test becomes a call, for what is no map has no fields; a field of an optional is an optional one.
-fn rewrite_select(id: u64, select: SelectExpr, is_optional: bool) -> Expr {
-    if !select.test && !is_optional {
-        return Expr::Select(select);
+            Expr::Map(mut map) => {
+                for entry in &mut map.entries {
+                    if let EntryExpr::MapEntry(entry) = &mut entry.expr {
+                        replace_with(&mut entry.key, |key| self.rewrite_kept(key));
+                        replace_with(&mut entry.value, |value| self.rewrite_kept(value));
+                    }
+                }
+                Expr::Map(map)
+            }
+            Expr::Select(select) => self.rewrite_select(id, select),
+            other @ (Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified) => other,
+        };
+        IdedExpr { id, expr: rewritten }
     }
-    let field = IdedExpr { id, expr: Expr::Literal(LiteralValue::String(CelString::from(select.field))) };
-    let args = vec![*select.operand, field];
-    let func_name = if select.test { functions::HAS } else { operators::OPT_SELECT };
-    Expr::Call(CallExpr { func_name: func_name.to_owned(), target: None, args })
+
+    /// A part whose value is kept, hence copied if it is lent.
+    fn rewrite_kept(&mut self, expr: IdedExpr) -> IdedExpr {
+        let lends = self.locals.lends(&expr);
+        let expr = self.rewrite(expr);
+        if lends { charge(expr.id, functions::CHARGE_COPY, 1, expr) } else { expr }
+    }
+
+    /// A presence test becomes a call, for what is no map has no fields; a field of an optional is an optional one.
+    fn rewrite_select(&mut self, id: u64, mut select: SelectExpr) -> Expr {
+        let is_optional = is_optional_chain(&select.operand);
+        let is_copied = self.copies_members(&select.operand) && !select.test;
+        replace_with(&mut select.operand, |operand| tick(self.rewrite(operand), is_copied));
+        if !select.test && !is_optional {
+            return charge_made(id, is_copied, Expr::Select(select));
+        }
+        let field = IdedExpr { id, expr: Expr::Literal(LiteralValue::String(CelString::from(select.field))) };
+        let args = vec![*select.operand, field];
+        let func_name = if select.test { functions::HAS } else { operators::OPT_SELECT };
+        charge_made(
+            id,
+            is_copied,
+            Expr::Call(CallExpr { func_name: func_name.to_owned(), target: None, args }),
+        )
+    }
+
+    /// Whether a member of what is lent may be copied: it is where the container is an optional, or the member is to
+    /// become one. `variables` itself is none.
+    fn copies_members(&self, container: &IdedExpr) -> bool {
+        let is_root =
+            matches!(&container.expr, Expr::Ident(name) if name.trim_start_matches('.') == "variables");
+        !is_root && self.locals.lends(container)
+    }
+
+    fn rewrite_call(&mut self, id: u64, call: CallExpr) -> Expr {
+        let CallExpr { func_name, target, args } = call;
+        // The name of a namespace is no value.
+        if let Some(name) = library::qualified_name(target.as_deref(), &func_name) {
+            return self.charge_call(id, name, None, args);
+        }
+        match (func_name.as_str(), &target) {
+            (operators::EQUALS, None) if !args.iter().any(is_literal) => {
+                counting_call(id, functions::EQUALS, self.rewrite_all(args))
+            }
+            (operators::NOT_EQUALS, None) if !args.iter().any(is_literal) => {
+                counting_call(id, functions::DIFFERS, self.rewrite_all(args))
+            }
+            (operators::IN, None) if !is_cheap_membership(&args) => {
+                counting_call(id, functions::CONTAINED, self.rewrite_all(args))
+            }
+            (operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT, None) => {
+                let mut parts = args.into_iter();
+                let (Some(container), Some(key)) = (parts.next(), parts.next()) else {
+                    return Expr::Unspecified;
+                };
+                let is_optional = func_name == operators::OPT_SELECT || func_name == operators::OPT_INDEX;
+                let lends = self.locals.lends(&container);
+                let is_copied = if is_optional { lends } else { self.copies_members(&container) };
+                let container = tick(self.rewrite(container), is_copied);
+                let is_name =
+                    matches!(key.expr, Expr::Literal(LiteralValue::String(_) | LiteralValue::Int(_)));
+                let key = match self.rewrite(key) {
+                    key if lends && !is_name => charge(key.id, functions::CHARGE_INDEX, 1, key),
+                    key => charge_argument(key, Cost::Size(1)),
+                };
+                let args = vec![container, key];
+                charge_made(id, is_copied, Expr::Call(CallExpr { func_name, target: None, args }))
+            }
+            // The interpreter appends in place where it finds exactly this; else it copies the list in every round.
+            (operators::ADD, None) if is_accumulation(&args) => {
+                Expr::Call(CallExpr { func_name, target: None, args: self.rewrite_all(args) })
+            }
+            _ => self.charge_call(id, func_name, target, args),
+        }
+    }
+
+    fn rewrite_all(&mut self, exprs: Vec<IdedExpr>) -> Vec<IdedExpr> {
+        exprs.into_iter().map(|expr| self.rewrite(expr)).collect()
+    }
+
+    fn charge_call(
+        &mut self,
+        id: u64,
+        name: String,
+        target: Option<Box<IdedExpr>>,
+        args: Vec<IdedExpr>,
+    ) -> Expr {
+        let cost = library::cost(&name);
+        if cost == Some(Cost::Keeps) {
+            let target = target.map(|target| Box::new(self.rewrite_kept(*target)));
+            let args = args.into_iter().map(|arg| self.rewrite_kept(arg)).collect();
+            return Expr::Call(CallExpr { func_name: name, target, args });
+        }
+        let target = target.map(|target| self.rewrite(*target));
+        let args = self.rewrite_all(args);
+        let Some(cost) = cost else {
+            return Expr::Call(CallExpr { func_name: name, target: target.map(Box::new), args });
+        };
+        if cost == Cost::Counts {
+            let args = target.into_iter().chain(args).collect();
+            return counting_call(id, &format!("@{name}"), args);
+        }
+        let rest = if target.is_some() { Cost::Size(1) } else { cost };
+        let target = target.map(|target| Box::new(charge_argument(target, cost)));
+        let args = args.into_iter().map(|arg| charge_argument(arg, rest)).collect();
+        Expr::Call(CallExpr { func_name: name, target, args })
+    }
+
+    fn rewrite_comprehension(&mut self, id: u64, comprehension: ComprehensionExpr) -> Expr {
+        let has_computed_elements = self.locals.has_computed_elements(&comprehension.iter_range);
+        let mut comprehension = over_entries(comprehension);
+        let is_binding =
+            matches!(&comprehension.iter_range.expr, Expr::List(list) if list.elements.is_empty());
+        let makes_map = matches!(comprehension.accu_init.expr, Expr::Map(_));
+        // A variable that is bound rather than iterated (optMap, sortBy) can be named often, hence doubled and redoubled.
+        let accumulates_computed =
+            makes_map || (is_binding && self.locals.has_computed_elements(&comprehension.accu_init));
+        replace_with(&mut comprehension.accu_init, |init| self.rewrite_kept(init));
+        replace_with(&mut comprehension.iter_range, |range| self.rewrite(range));
+        let outer = self.locals.len();
+        self.locals.push(&comprehension.accu_var, accumulates_computed);
+        let accumulator = self.locals.len();
+        self.locals.push(&comprehension.iter_var, has_computed_elements);
+        replace_with(&mut comprehension.loop_cond, |condition| self.rewrite(condition));
+        replace_with(&mut comprehension.loop_step, |step| self.rewrite_kept(step));
+        self.locals.truncate(accumulator);
+        replace_with(&mut comprehension.result, |result| self.rewrite_kept(result));
+        self.locals.truncate(outer);
+        if !is_binding {
+            let weight = nodes(&comprehension.loop_cond) + nodes(&comprehension.loop_step);
+            let function = if has_computed_elements { functions::CHARGE_ELEMENTS } else { functions::CHARGE };
+            replace_with(&mut comprehension.iter_range, |range| charge(id, function, weight, range));
+        }
+        Expr::Comprehension(Box::new(comprehension))
+    }
 }
 
 /// Whether a `.?` or `[?]` stands in the selections that the expression ends in.
@@ -72,81 +200,8 @@ fn is_optional_chain(expr: &IdedExpr) -> bool {
     }
 }
 
-fn rewrite_all(exprs: Vec<IdedExpr>, repeated: bool) -> Vec<IdedExpr> {
-    exprs.into_iter().map(|expr| rewrite(expr, repeated)).collect()
-}
-
 fn replace_with(place: &mut IdedExpr, change: impl FnOnce(IdedExpr) -> IdedExpr) {
     *place = change(std::mem::take(place));
-}
-
-fn rewrite_call(id: u64, call: CallExpr, repeated: bool) -> Expr {
-    let CallExpr { func_name, target, args } = call;
-    let args = rewrite_all(args, repeated);
-    // The name of a namespace is no value.
-    if let Some(name) = library::qualified_name(target.as_deref(), &func_name) {
-        return charge_call(id, name, None, args, repeated);
-    }
-    let target = target.map(|target| Box::new(rewrite(*target, repeated)));
-    match (func_name.as_str(), target) {
-        (operators::EQUALS, None) if !args.iter().any(is_literal) => {
-            counting_call(id, functions::EQUALS, args)
-        }
-        (operators::NOT_EQUALS, None) if !args.iter().any(is_literal) => {
-            counting_call(id, functions::DIFFERS, args)
-        }
-        (operators::IN, None) if !is_cheap_membership(&args, repeated) => {
-            counting_call(id, functions::CONTAINED, args)
-        }
-        (
-            operators::ADD
-            | operators::LESS
-            | operators::LESS_EQUALS
-            | operators::GREATER
-            | operators::GREATER_EQUALS,
-            None,
-        ) if repeated && !is_accumulation(&args) => {
-            let args = args.into_iter().map(|arg| charge_argument(arg, Cost::Size(1), true)).collect();
-            Expr::Call(CallExpr { func_name, target: None, args })
-        }
-        (_, target) => charge_call(id, func_name, target, args, repeated),
-    }
-}
-
-fn charge_call(
-    id: u64,
-    name: String,
-    target: Option<Box<IdedExpr>>,
-    args: Vec<IdedExpr>,
-    repeated: bool,
-) -> Expr {
-    let Some(cost) = library::cost(&name) else {
-        return Expr::Call(CallExpr { func_name: name, target, args });
-    };
-    if cost == Cost::Counts {
-        let args = target.into_iter().map(|target| *target).chain(args).collect();
-        return counting_call(id, &format!("@{name}"), args);
-    }
-    let rest = if target.is_some() { Cost::Size(1) } else { cost };
-    let target = target.map(|target| Box::new(charge_argument(*target, cost, repeated)));
-    let args = args.into_iter().map(|arg| charge_argument(arg, rest, repeated)).collect();
-    Expr::Call(CallExpr { func_name: name, target, args })
-}
-
-fn rewrite_comprehension(id: u64, comprehension: ComprehensionExpr, repeated: bool) -> Expr {
-    let mut comprehension = over_entries(comprehension);
-    replace_with(&mut comprehension.accu_init, |init| rewrite(init, repeated));
-    replace_with(&mut comprehension.iter_range, |range| rewrite(range, repeated));
-    replace_with(&mut comprehension.loop_cond, |condition| rewrite(condition, true));
-    replace_with(&mut comprehension.loop_step, |step| rewrite(step, true));
-    // A variable that is bound rather than iterated (optMap, sortBy) can be named often, hence doubled and redoubled.
-    replace_with(&mut comprehension.result, |result| rewrite(result, true));
-    let is_binding = matches!(&comprehension.iter_range.expr, Expr::List(list) if list.elements.is_empty());
-    if !is_binding {
-        let weight = nodes(&comprehension.loop_cond) + nodes(&comprehension.loop_step);
-        replace_with(&mut comprehension.iter_range, |range| charge(id, functions::CHARGE, weight, range));
-    }
-    Expr::Comprehension(Box::new(comprehension))
 }
 
 /// The comprehension with one variable, which goes over the entries and from which its two are bound.
@@ -218,17 +273,15 @@ fn bind(name: &str, value: IdedExpr, result: IdedExpr) -> IdedExpr {
     of(Expr::Comprehension(Box::new(comprehension)))
 }
 
-/// `value in container` that takes the interpreter's own comparison and no time to speak of: scalars on one side.
-fn is_cheap_membership(args: &[IdedExpr], repeated: bool) -> bool {
+/// `value in container` that takes the interpreter's own comparison and no time to speak of: literals to compare with.
+fn is_cheap_membership(args: &[IdedExpr]) -> bool {
     match args {
         [_, IdedExpr { expr: Expr::List(list), .. }] => list.elements.iter().all(is_literal),
-        [value, _] => is_literal(value) && !repeated,
-        _ => true,
+        _ => false,
     }
 }
 
-/// `@result + [x]`, as `map` and `filter` expand to. The interpreter appends in place where it finds exactly this; else
-/// it copies the list in every round.
+/// `@result + [x]`, as `map` and `filter` expand to.
 fn is_accumulation(args: &[IdedExpr]) -> bool {
     matches!(args, [IdedExpr { expr: Expr::Ident(name), .. }, _] if name == "@result")
 }
@@ -237,20 +290,30 @@ fn is_literal(expr: &IdedExpr) -> bool {
     matches!(expr.expr, Expr::Literal(_))
 }
 
-fn charge_argument(arg: IdedExpr, cost: Cost, repeated: bool) -> IdedExpr {
+fn charge_argument(arg: IdedExpr, cost: Cost) -> IdedExpr {
     // Literals are as long as the expression allows.
     if is_literal(&arg) {
         return arg;
     }
     let id = arg.id;
     match cost {
-        Cost::Size(weight) if repeated => charge(id, functions::CHARGE, weight, arg),
-        Cost::Size(_) => arg,
-        Cost::Always(weight) => charge(id, functions::CHARGE, weight, arg),
+        Cost::Size(weight) => charge(id, functions::CHARGE, weight, arg),
+        Cost::Copies => charge(id, functions::CHARGE_ELEMENTS, 1, arg),
         Cost::Deep(weight) => charge(id, functions::CHARGE_DEEP, weight, arg),
         Cost::Pairs(weight) => charge(id, functions::CHARGE_PAIRS, weight, arg),
-        Cost::Counts => arg,
+        Cost::Rest | Cost::Counts | Cost::Keeps => arg,
     }
+}
+
+/// A part that is not evaluated further once nothing is left: what is counted only after it was done is not done again
+/// in the rounds that `||` goes on for.
+fn tick(expr: IdedExpr, is_needed: bool) -> IdedExpr {
+    if is_needed { charge(expr.id, functions::TICK, 1, expr) } else { expr }
+}
+
+/// A part that may have been copied as it was evaluated.
+fn charge_made(id: u64, is_copied: bool, made: Expr) -> Expr {
+    if is_copied { charge(id, functions::CHARGE_MADE, 1, IdedExpr { id, expr: made }).expr } else { made }
 }
 
 fn charge(id: u64, function: &str, weight: i64, value: IdedExpr) -> IdedExpr {

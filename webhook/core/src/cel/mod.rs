@@ -10,6 +10,7 @@
 
 mod budget;
 mod checks;
+mod copying;
 mod equality;
 mod error;
 mod expression;
@@ -18,6 +19,7 @@ mod json_list;
 mod json_map;
 mod json_value;
 mod kubernetes;
+mod lending;
 mod library;
 mod metering;
 mod names;
@@ -30,6 +32,8 @@ mod variables;
 
 #[cfg(test)]
 mod cel_spec;
+#[cfg(test)]
+mod steps;
 #[cfg(test)]
 mod table;
 #[cfg(test)]

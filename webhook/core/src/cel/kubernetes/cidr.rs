@@ -13,8 +13,8 @@ use super::{error, opaque};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("cidr", Some(Cost::Size(1)), &["(string) cidr"]),
-    Function::new("containsCIDR", None, &["cidr.(string) bool", "cidr.(cidr) bool"]),
-    Function::new("containsIP", None, &["cidr.(string) bool", "cidr.(ip) bool"]),
+    Function::new("containsCIDR", Some(Cost::Rest), &["cidr.(string) bool", "cidr.(cidr) bool"]),
+    Function::new("containsIP", Some(Cost::Rest), &["cidr.(string) bool", "cidr.(ip) bool"]),
     Function::new("ip", None, &["cidr.() ip"]),
     Function::new("isCIDR", Some(Cost::Size(1)), &["(string) bool"]),
     Function::new("masked", None, &["cidr.() cidr"]),

@@ -10,12 +10,16 @@ use cel::common::value::{CowVal, StaticVal, Val};
 use cel::{DeclarationError, Env, ExecutionError, add_member_overload, add_overload};
 
 use super::super::functions::no_overload;
-use super::super::library::Function;
+use super::super::library::{Cost, Function};
 use super::error;
 use super::timestamp::Timestamp;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::new("duration", None, &["(duration) duration", "(int) duration", "(string) duration"]),
+    Function::new(
+        "duration",
+        Some(Cost::Size(1)),
+        &["(duration) duration", "(int) duration", "(string) duration"],
+    ),
     Function::new("getHours", None, &["duration.() int"]),
     Function::new("getMilliseconds", None, &["duration.() int"]),
     Function::new("getMinutes", None, &["duration.() int"]),

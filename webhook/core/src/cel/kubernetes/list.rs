@@ -7,21 +7,22 @@ use cel::common::types::{CelInt, CelList, CelOptional, DYN_TYPE, INT_TYPE, Kind,
 use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
 
-use super::super::functions::{Args, Outcome, as_budget, bool_value, no_overload, take};
+use super::super::copying::copy;
+use super::super::functions::{Args, Outcome, as_budget, bool_value, no_overload, size, take};
 use super::super::library::{Cost, Function};
 use super::error;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::new("first", None, &["list(T).() optional(T)"]),
+    Function::counting("first", &["list(T).() optional(T)"]),
     Function::new("isSorted", Some(Cost::Deep(1)), &["list(@comparable).() bool"]),
-    Function::new("last", None, &["list(T).() optional(T)"]),
+    Function::counting("last", &["list(T).() optional(T)"]),
     Function::counting("lists.range", &["(int) list(int)"]),
     Function::new("max", Some(Cost::Deep(1)), &["list(@comparable).() @comparable"]),
     Function::new("min", Some(Cost::Deep(1)), &["list(@comparable).() @comparable"]),
-    Function::new("optional.unwrap", Some(Cost::Always(1)), &["(list(optional(T))) list(T)"]),
+    Function::counting("optional.unwrap", &["(list(optional(T))) list(T)"]),
     Function::counting("reverse", &["list(T).() list(T)"]),
     Function::new("sum", Some(Cost::Deep(1)), &["list(@summable).() @summable"]),
-    Function::new("unwrapOpt", Some(Cost::Always(1)), &["list(optional(T)).() list(T)"]),
+    Function::counting("unwrapOpt", &["list(optional(T)).() list(T)"]),
 ];
 
 pub(super) fn declare(env: &mut Env) -> Result<(), DeclarationError> {
@@ -29,12 +30,13 @@ pub(super) fn declare(env: &mut Env) -> Result<(), DeclarationError> {
     env.add_member_overload("sum", "list_sum", LIST_TYPE, vec![], sum)?;
     env.add_member_overload("min", "list_min", LIST_TYPE, vec![], min)?;
     env.add_member_overload("max", "list_max", LIST_TYPE, vec![], max)?;
-    env.add_member_overload("first", "list_first", LIST_TYPE, vec![], first)?;
-    env.add_member_overload("last", "list_last", LIST_TYPE, vec![], last)?;
-    env.add_member_overload("unwrapOpt", "list_unwrap_opt", LIST_TYPE, vec![], unwrap)?;
-    env.add_overload("optional.unwrap", "optional_unwrap", vec![LIST_TYPE], unwrap)?;
+    let counted = || vec![DYN_TYPE, LIST_TYPE];
+    env.add_overload("@first", "@list_first", counted(), first)?;
+    env.add_overload("@last", "@list_last", counted(), last)?;
+    env.add_overload("@unwrapOpt", "@list_unwrap_opt", counted(), unwrap)?;
+    env.add_overload("@optional.unwrap", "@optional_unwrap", counted(), unwrap)?;
     env.add_overload("@lists.range", "@lists_range", vec![DYN_TYPE, INT_TYPE], range)?;
-    env.add_overload("@reverse", "@list_reverse", vec![DYN_TYPE, LIST_TYPE], reverse)
+    env.add_overload("@reverse", "@list_reverse", counted(), reverse)
 }
 
 fn elements<'b, 'v>(list: &'b CowVal<'b, 'v>) -> Result<&'b (dyn Iterable + 'v), ExecutionError> {
@@ -132,32 +134,40 @@ fn sum<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
 }
 
 fn first<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
-    let [list] = take(args)?;
-    let first = elements(&list)?.iter().next().map(Val::clone_as_boxed);
+    let [budget, list] = take(args)?;
+    let budget = as_budget(budget.as_ref())?;
+    budget.spend(size(list.as_ref()))?;
+    let first = elements(&list)?.iter().next().map(|item| copy(item, budget)).transpose()?;
     Ok(CowVal::owned(CelOptional::from(first)))
 }
 
 fn last<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
-    let [list] = take(args)?;
+    let [budget, list] = take(args)?;
+    let budget = as_budget(budget.as_ref())?;
+    budget.spend(size(list.as_ref()))?;
     let mut items = elements(&list)?.iter();
     let mut last = None;
     while let Some(item) = items.next() {
         last = Some(item);
     }
-    Ok(CowVal::owned(CelOptional::from(last.map(Val::clone_as_boxed))))
+    Ok(CowVal::owned(CelOptional::from(last.map(|item| copy(item, budget)).transpose()?)))
 }
 
 /// What the optionals hold; those that hold nothing are left out.
 fn unwrap<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
-    let [list] = take(args)?;
+    let [budget, list] = take(args)?;
+    let budget = as_budget(budget.as_ref())?;
+    budget.spend(size(list.as_ref()))?;
     let mut items = elements(&list)?.iter();
-    let mut held = Vec::new();
+    let mut unwrapped = Vec::new();
     while let Some(item) = items.next() {
         let optional =
             item.downcast_ref::<CelOptional<'_>>().ok_or_else(|| no_overload("unwrap", &[item]))?;
-        held.extend(optional.option().map(Val::clone_as_boxed));
+        if let Some(held) = optional.option() {
+            unwrapped.push(copy(held, budget)?);
+        }
     }
-    Ok(CowVal::owned(CelList::from(held)))
+    Ok(CowVal::owned(CelList::from(unwrapped)))
 }
 
 /// The ints from zero; none if the number is negative.
@@ -173,11 +183,11 @@ fn range<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
 fn reverse<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     let [budget, list] = take(args)?;
     let budget = as_budget(budget.as_ref())?;
+    budget.spend(size(list.as_ref()))?;
     let mut items = elements(&list)?.iter();
     let mut reversed = Vec::new();
     while let Some(item) = items.next() {
-        budget.spend(1)?;
-        reversed.push(item.clone_as_boxed());
+        reversed.push(copy(item, budget)?);
     }
     reversed.reverse();
     Ok(CowVal::owned(CelList::from(reversed)))

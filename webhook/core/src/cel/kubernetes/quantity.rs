@@ -19,8 +19,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("isGreaterThan", None, &["quantity.(quantity) bool"]),
     Function::new("isInteger", None, &["quantity.() bool"]),
     Function::new("isLessThan", None, &["quantity.(quantity) bool"]),
-    Function::new("isQuantity", Some(Cost::Size(1)), &["(string) bool"]),
-    Function::new("quantity", Some(Cost::Size(1)), &["(string) quantity"]),
+    Function::new("isQuantity", Some(Cost::Size(4)), &["(string) bool"]),
+    Function::new("quantity", Some(Cost::Size(4)), &["(string) quantity"]),
     Function::new("sign", None, &["(quantity) int"]),
     Function::new("sub", None, &["quantity.(quantity) quantity", "quantity.(int) quantity"]),
 ];

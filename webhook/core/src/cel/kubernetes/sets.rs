@@ -2,13 +2,13 @@
 //!
 //! The calls are rewritten to ones that carry the budget: every element is compared with every other.
 
-use cel::common::types::{CelBool, DYN_TYPE, LIST_TYPE};
-use cel::common::value::{CowVal, Val};
+use cel::common::traits::Iterable;
+use cel::common::types::{DYN_TYPE, LIST_TYPE};
+use cel::common::value::CowVal;
 use cel::{DeclarationError, Env, ExecutionError};
 
 use super::super::budget::Budget;
-use super::super::equality::equal;
-use super::super::functions::{Args, Outcome, as_budget, bool_value, take};
+use super::super::functions::{Args, Outcome, as_budget, bool_value, holds, size, take};
 use super::super::library::Function;
 use super::error;
 
@@ -25,9 +25,22 @@ pub(super) fn declare(env: &mut Env) -> Result<(), DeclarationError> {
     env.add_overload("@sets.intersects", "@sets_intersects", types(), intersects)
 }
 
+/// Both lists, once what lending their elements takes is spent.
+fn lists<'b, 'v>(
+    one: &'b CowVal<'_, 'v>,
+    other: &'b CowVal<'_, 'v>,
+    budget: &Budget,
+) -> Result<[&'b (dyn Iterable + 'v); 2], ExecutionError> {
+    budget.spend(size(one.as_ref()).saturating_add(size(other.as_ref())))?;
+    match (one.as_iterable(), other.as_iterable()) {
+        (Some(one), Some(other)) => Ok([one, other]),
+        _ => Err(error("sets", "not a list")),
+    }
+}
+
 /// Whether every element of `these` is in `those`.
-fn holds_all(those: &dyn Val, these: &dyn Val, budget: &Budget) -> Result<bool, ExecutionError> {
-    let mut items = elements(these)?.iter();
+fn holds_all(those: &dyn Iterable, these: &dyn Iterable, budget: &Budget) -> Result<bool, ExecutionError> {
+    let mut items = these.iter();
     while let Some(item) = items.next() {
         if !holds(those, item, budget)? {
             return Ok(false);
@@ -36,43 +49,29 @@ fn holds_all(those: &dyn Val, these: &dyn Val, budget: &Budget) -> Result<bool, 
     Ok(true)
 }
 
-fn holds(list: &dyn Val, wanted: &dyn Val, budget: &Budget) -> Result<bool, ExecutionError> {
-    let mut items = elements(list)?.iter();
-    while let Some(item) = items.next() {
-        if equal(item, wanted, Some(budget)) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-fn elements<'b, 'v>(
-    list: &'b (dyn Val + 'v),
-) -> Result<&'b (dyn cel::common::traits::Iterable + 'v), ExecutionError> {
-    list.as_iterable().ok_or_else(|| error("sets", "not a list"))
-}
-
 fn contains<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     let [budget, list, sublist] = take(args)?;
-    holds_all(list.as_ref(), sublist.as_ref(), as_budget(budget.as_ref())?).map(bool_value)
+    let budget = as_budget(budget.as_ref())?;
+    let [list, sublist] = lists(&list, &sublist, budget)?;
+    holds_all(list, sublist, budget).map(bool_value)
 }
 
 fn equivalent<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     let [budget, one, other] = take(args)?;
     let budget = as_budget(budget.as_ref())?;
-    let both =
-        holds_all(one.as_ref(), other.as_ref(), budget)? && holds_all(other.as_ref(), one.as_ref(), budget)?;
-    Ok(bool_value(both))
+    let [one, other] = lists(&one, &other, budget)?;
+    Ok(bool_value(holds_all(one, other, budget)? && holds_all(other, one, budget)?))
 }
 
 fn intersects<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     let [budget, one, other] = take(args)?;
     let budget = as_budget(budget.as_ref())?;
-    let mut items = elements(one.as_ref())?.iter();
+    let [one, other] = lists(&one, &other, budget)?;
+    let mut items = one.iter();
     while let Some(item) = items.next() {
-        if holds(other.as_ref(), item, budget)? {
-            return Ok(CowVal::Borrowed(&CelBool::TRUE));
+        if holds(other, item, budget)? {
+            return Ok(bool_value(true));
         }
     }
-    Ok(CowVal::Borrowed(&CelBool::FALSE))
+    Ok(bool_value(false))
 }

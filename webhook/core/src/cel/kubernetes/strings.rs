@@ -8,7 +8,7 @@ use cel::{DeclarationError, Env, ExecutionError};
 
 use super::super::budget::Budget;
 use super::super::equality::equal;
-use super::super::functions::{Args, Outcome, as_budget, no_overload, steps, take, text};
+use super::super::functions::{Args, Outcome, as_budget, no_overload, size, steps, take, text};
 use super::super::library::Function;
 use super::cidr::Cidr;
 use super::ip::Ip;
@@ -42,11 +42,18 @@ fn index<'b, 'v>(position: Option<usize>) -> CowVal<'b, 'v> {
     int(position.and_then(|position| i64::try_from(position).ok()).unwrap_or(-1))
 }
 
-/// The characters of both, once what comparing them takes is spent.
-fn characters(one: &str, other: &str, budget: &Budget) -> Result<(Vec<char>, Vec<char>), ExecutionError> {
-    let compared = one.len().saturating_mul(other.len().min(16)) / 8;
-    budget.spend(steps(compared + one.len() / 4 + other.len() / 4) + 1)?;
-    Ok((one.chars().collect(), other.chars().collect()))
+/// Spends what looking for one string within another takes: both are gone through once.
+fn spend_search(one: &str, other: &str, budget: &Budget) -> Result<(), ExecutionError> {
+    budget.spend(steps((one.len() + other.len()) / 16) + 1)
+}
+
+/// Where the character of that number begins; the end where there are fewer.
+fn offset_of(text: &str, character: usize) -> usize {
+    text.char_indices().nth(character).map_or(text.len(), |(at, _)| at)
+}
+
+fn character_count(text: &str, up_to: usize) -> usize {
+    text.get(..up_to).map_or(0, |before| before.chars().count())
 }
 
 fn strings<'s>(
@@ -83,9 +90,10 @@ fn find<'b, 'v>(within: &str, wanted: &str, offset: i64, budget: &Budget) -> Out
         return Ok(int(offset));
     }
     let start = usize::try_from(offset).map_err(|_| out_of_range("indexOf", offset))?;
-    let (within, wanted) = characters(within, wanted, budget)?;
-    let rest = within.get(start..).unwrap_or_default();
-    Ok(index(rest.windows(wanted.len()).position(|part| part == wanted).map(|at| at + start)))
+    spend_search(within, wanted, budget)?;
+    let from = offset_of(within, start);
+    let rest = within.get(from..).unwrap_or_default();
+    Ok(index(rest.find(wanted).map(|at| character_count(rest, at) + start)))
 }
 
 fn last_index_of<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
@@ -95,6 +103,7 @@ fn last_index_of<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
         return Ok(index(positions(within.as_ref(), wanted.as_ref(), budget, false)?));
     }
     let (within, wanted) = strings("lastIndexOf", &within, &wanted)?;
+    spend_search(within, "", budget)?;
     let length = i64::try_from(within.chars().count()).unwrap_or(i64::MAX);
     if wanted.is_empty() {
         return Ok(int(length));
@@ -116,13 +125,16 @@ fn find_last<'b, 'v>(within: &str, wanted: &str, offset: i64, budget: &Budget) -
         return Ok(int(offset));
     }
     let last = usize::try_from(offset).map_err(|_| out_of_range("lastIndexOf", offset))?;
-    let (within, wanted) = characters(within, wanted, budget)?;
-    if last >= within.len() {
+    spend_search(within, wanted, budget)?;
+    let from = offset_of(within, last);
+    let rest = within.get(from..).unwrap_or_default();
+    if rest.is_empty() {
         return Ok(int(-1));
     }
-    let up_to = last.saturating_add(wanted.len()).min(within.len());
+    // A match begins at that character at the latest.
+    let up_to = from + offset_of(rest, wanted.chars().count());
     let part = within.get(..up_to).unwrap_or_default();
-    Ok(index(part.windows(wanted.len()).rposition(|part| part == wanted)))
+    Ok(index(part.rfind(wanted).map(|at| character_count(part, at))))
 }
 
 fn out_of_range(function: &str, index: i64) -> ExecutionError {
@@ -136,6 +148,7 @@ fn positions(
     budget: &Budget,
     is_first: bool,
 ) -> Result<Option<usize>, ExecutionError> {
+    budget.spend(size(list))?;
     let mut items = list.as_iterable().ok_or_else(|| error("indexOf", "not a list"))?.iter();
     let (mut at, mut found) = (0, None);
     while let Some(item) = items.next() {
@@ -145,6 +158,7 @@ fn positions(
                 break;
             }
         }
+        budget.check()?;
         at += 1;
     }
     Ok(found)
@@ -181,10 +195,10 @@ fn format<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     let [budget, template, list] = take(args)?;
     let budget = as_budget(budget.as_ref())?;
     let template = text(&template).ok_or_else(|| error("format", "not a string"))?;
+    budget.spend(size(list.as_ref()))?;
     let mut items = list.as_iterable().ok_or_else(|| error("format", "not a list"))?.iter();
     let mut values = Vec::new();
     while let Some(item) = items.next() {
-        budget.spend(1)?;
         values.push(item);
     }
     format_string::format(template, &values, budget).map(|made| CowVal::owned(CelString::from(made)))

@@ -13,24 +13,28 @@ use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 
 use super::super::functions::{Args, Outcome, no_overload, text};
-use super::super::library::Function;
+use super::super::library::{Cost, Function};
 use super::duration::{Duration, overflow};
 use super::error;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::new("getDate", None, PARTS),
-    Function::new("getDayOfMonth", None, PARTS),
-    Function::new("getDayOfWeek", None, PARTS),
-    Function::new("getDayOfYear", None, PARTS),
-    Function::new("getFullYear", None, PARTS),
-    Function::new("getHours", None, PARTS),
-    Function::new("getMilliseconds", None, PARTS),
-    Function::new("getMinutes", None, PARTS),
-    Function::new("getMonth", None, PARTS),
-    Function::new("getSeconds", None, PARTS),
+    Function::new("getDate", Some(Cost::Rest), PARTS),
+    Function::new("getDayOfMonth", Some(Cost::Rest), PARTS),
+    Function::new("getDayOfWeek", Some(Cost::Rest), PARTS),
+    Function::new("getDayOfYear", Some(Cost::Rest), PARTS),
+    Function::new("getFullYear", Some(Cost::Rest), PARTS),
+    Function::new("getHours", Some(Cost::Rest), PARTS),
+    Function::new("getMilliseconds", Some(Cost::Rest), PARTS),
+    Function::new("getMinutes", Some(Cost::Rest), PARTS),
+    Function::new("getMonth", Some(Cost::Rest), PARTS),
+    Function::new("getSeconds", Some(Cost::Rest), PARTS),
     Function::new("int", None, &["(timestamp) int"]),
     Function::counting("string", &["(timestamp) string"]),
-    Function::new("timestamp", None, &["(timestamp) timestamp", "(int) timestamp", "(string) timestamp"]),
+    Function::new(
+        "timestamp",
+        Some(Cost::Size(1)),
+        &["(timestamp) timestamp", "(int) timestamp", "(string) timestamp"],
+    ),
 ];
 
 const PARTS: &[&str] = &["timestamp.() int", "timestamp.(string) int"];

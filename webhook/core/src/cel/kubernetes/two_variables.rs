@@ -13,7 +13,9 @@ use cel::common::value::{CowVal, Val};
 use cel::parser::{Macro, MacroExprHelper, ParseError};
 use cel::{DeclarationError, Env, ExecutionError};
 
-use super::super::functions::{Args, Outcome, as_budget, no_overload, take};
+use super::super::budget::Budget;
+use super::super::copying::{copy, own};
+use super::super::functions::{Args, Outcome, as_budget, no_overload, size, take};
 use super::super::library::Function;
 use super::error;
 
@@ -195,6 +197,7 @@ fn transform(
 fn entries<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     let [budget, range] = take(args)?;
     let budget = as_budget(budget.as_ref())?;
+    budget.spend(size(range.as_ref()))?;
     let kind = range.get_type().kind();
     let iterable = range.as_iterable().ok_or_else(|| no_overload("comprehension", &[range.as_ref()]))?;
     let mut items = iterable.iter();
@@ -203,10 +206,10 @@ fn entries<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
         budget.spend(4)?;
         let (first, second): (Box<dyn Val + 'v>, Box<dyn Val + 'v>) = if kind == Kind::Map {
             let values = range.as_indexer().ok_or_else(|| error("comprehension", "not a map"))?;
-            (item.clone_as_boxed(), values.get(item)?.into_owned())
+            (copy(item, budget)?, own(values.get(item)?, budget)?)
         } else {
             let at = i64::try_from(made.len()).unwrap_or(i64::MAX);
-            (Box::new(CelInt::from(at)), item.clone_as_boxed())
+            (Box::new(CelInt::from(at)), copy(item, budget)?)
         };
         made.push(Box::new(CelList::from(vec![first, second])));
     }
@@ -221,26 +224,29 @@ fn insert<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     };
     let budget = as_budget(budget.as_ref())?;
     let mut made: HashMap<CelMapKey<'v>, Box<dyn Val + 'v>> = HashMap::new();
-    copy(&map, &mut made, budget)?;
+    add_all(&map, &mut made, budget)?;
     match args.next() {
-        Some(value) => add(&mut made, first.try_into()?, value.into_owned())?,
-        None => copy(&first, &mut made, budget)?,
+        Some(value) => {
+            let key: CowVal<'_, 'v> = CowVal::Owned(own(first, budget)?);
+            add(&mut made, key.try_into()?, own(value, budget)?)?;
+        }
+        None => add_all(&first, &mut made, budget)?,
     }
     Ok(CowVal::owned(CelMap::from(made)))
 }
 
-fn copy<'v>(
+fn add_all<'v>(
     map: &CowVal<'_, 'v>,
     to: &mut HashMap<CelMapKey<'v>, Box<dyn Val + 'v>>,
-    budget: &super::super::budget::Budget,
+    budget: &Budget,
 ) -> Result<(), ExecutionError> {
     let not_a_map = || no_overload("transformMap", &[map.as_ref()]);
     let values = map.as_indexer().ok_or_else(not_a_map)?;
     let mut keys = map.as_iterable().ok_or_else(not_a_map)?.iter();
     while let Some(key) = keys.next() {
         budget.spend(1)?;
-        let owned: CowVal<'_, 'v> = CowVal::Owned(key.clone_as_boxed());
-        add(to, owned.try_into()?, values.get(key)?.into_owned())?;
+        let owned: CowVal<'_, 'v> = CowVal::Owned(copy(key, budget)?);
+        add(to, owned.try_into()?, own(values.get(key)?, budget)?)?;
     }
     Ok(())
 }

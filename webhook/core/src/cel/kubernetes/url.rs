@@ -15,7 +15,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("getHost", Some(Cost::Size(1)), &["url.() string"]),
     Function::new("getHostname", Some(Cost::Size(1)), &["url.() string"]),
     Function::new("getPort", Some(Cost::Size(1)), &["url.() string"]),
-    Function::new("getQuery", Some(Cost::Always(64)), &["url.() map(string, list(string))"]),
+    Function::new("getQuery", Some(Cost::Size(64)), &["url.() map(string, list(string))"]),
     Function::new("getScheme", Some(Cost::Size(1)), &["url.() string"]),
     Function::new("isURL", Some(Cost::Size(4)), &["(string) bool"]),
     Function::new("url", Some(Cost::Size(4)), &["(string) url"]),
