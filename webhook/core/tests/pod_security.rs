@@ -359,7 +359,9 @@ fn a_mesh_s_own_containers_may_redirect_traffic_and_nothing_else() {
 #[test]
 fn what_is_said_of_a_pod_is_bounded() {
     let containers: Vec<Value> = (0..5000)
-        .map(|n| json!({"name": format!("{n}-{:09000}", 0), "securityContext": {"privileged": true}}))
+        .map(
+            |n| json!({"name": format!("{n}-{}", "x".repeat(9000)), "securityContext": {"privileged": true}}),
+        )
         .collect();
     let decision =
         judged(&set("Pod", &json!({"level": "baseline"})), &reading::creation(&pod(json!(containers))));

@@ -2,14 +2,20 @@
 
 use std::fmt;
 
+use crate::secrets::redact;
+
 /// The longest text that a message repeats, in characters.
 const LONGEST: usize = 128;
 
-/// A text as it was found, in quotes: cut where it is long, and with escapes for what could pass for something else.
+/// A text as it was found, in quotes: without secrets, cut where it is long, and with escapes for what could pass for
+/// something else.
 pub(super) fn quoted(text: &str) -> impl fmt::Display {
-    fmt::from_fn(move |f| match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => write!(f, "{:?}… ({} bytes)", text.get(..end).unwrap_or_default(), text.len()),
-        None => write!(f, "{text:?}"),
+    fmt::from_fn(move |f| {
+        let shown = redact(text);
+        match shown.char_indices().nth(LONGEST) {
+            Some((end, _)) => write!(f, "{:?}… ({} bytes)", shown.get(..end).unwrap_or_default(), text.len()),
+            None => write!(f, "{shown:?}"),
+        }
     })
 }
 

@@ -5,6 +5,7 @@ use std::fmt::{self, Display};
 use serde_json::Value;
 
 use super::Report;
+use crate::secrets::redact;
 
 /// How many violations of one control are told one by one. A pod of a mebibyte has room for as many as make a
 /// gigabyte of messages.
@@ -84,14 +85,15 @@ impl<'v, I: Iterator<Item = &'v Value> + Clone> Display for ShownList<I> {
     }
 }
 
-/// The start of a text.
+/// The start of a text, without secrets.
 pub(super) struct Cut<'t>(pub(super) &'t str);
 
 impl Display for Cut<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MOST: usize = 128;
-        match self.0.char_indices().nth(MOST).and_then(|(end, _)| self.0.get(..end)) {
-            None => f.write_str(self.0),
+        let shown = redact(self.0);
+        match shown.char_indices().nth(MOST).and_then(|(end, _)| shown.get(..end)) {
+            None => f.write_str(&shown),
             Some(start) => write!(f, "{start}…"),
         }
     }

@@ -5,7 +5,6 @@
 
 mod name;
 mod reference;
-mod value;
 
 use std::fmt;
 
@@ -16,6 +15,7 @@ use super::shape::{ElementAt, FieldAt, list_in, wrong_type};
 use super::{Report, Rule, Subject};
 use crate::object::Container;
 use crate::resources::Forbidden;
+use crate::secrets::shape;
 
 /// The rule, compiled.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ fn secret(name: &str, value: &str) -> Option<Secret> {
         let strength = name::strength(name)?;
         (!reference::is_no_secret(value) && strength.suits(value)).then_some(Why::Name)
     };
-    let why = value::shape(value).map(Why::Shape).or_else(by_name)?;
+    let why = shape(value).map(Why::Shape).or_else(by_name)?;
     Some(Secret { why, length: value.chars().count() })
 }
 
@@ -313,6 +313,32 @@ mod tests {
             ("4222222222222".to_owned(), "a card number"),
             ("6011111111111117".to_owned(), "a card number"),
             ("2223003122003222".to_owned(), "a card number"),
+            ("4111 1111 1111 1111 12/27".to_owned(), "a card number"),
+            ("4111 1111 1111 1111 123".to_owned(), "a card number"),
+            ("PAN 4111111111111111.".to_owned(), "a card number"),
+            ("4111111111111111, next".to_owned(), "a card number"),
+            ("4111.1111.1111.1111".to_owned(), "a card number"),
+            ("4111_1111_1111_1111".to_owned(), "a card number"),
+            ("4111\t1111\t1111\t1111".to_owned(), "a card number"),
+            ("4111\u{a0}1111\u{a0}1111\u{a0}1111".to_owned(), "a card number"),
+            ("4111  1111  1111  1111".to_owned(), "a card number"),
+            ("4111111111111111\\n".to_owned(), "a card number"),
+            ("4111111111111111/1227".to_owned(), "a card number"),
+            ("4111111111111111+1227".to_owned(), "a card number"),
+            ("%B4111111111111111^DOE/J^2512".to_owned(), "a card number"),
+            ("B4111111111111111^DOE/J^2512".to_owned(), "a card number"),
+            (";4111111111111111=25121010000".to_owned(), "a card number"),
+            ("2026-01-01 4111111111111111".to_owned(), "a card number"),
+            ("2200000000000004".to_owned(), "a card number"),
+            ("LS0tLS1CRUdJTiBQR1AgUFJJVkFURSBLRVkgQkxPQ0stLS0tLQ==".to_owned(), "a private key"),
+            ("postgres://u:${P}real@h/d".to_owned(), "a password in a URL"),
+            ("postgres://u:$(P)real@h/d".to_owned(), "a password in a URL"),
+            ("password=${P}real".to_owned(), "a password in a connection string"),
+            ("password=\"hunter two\"".to_owned(), "a password in a connection string"),
+            ("{\"password\":\"hunter2\"}".to_owned(), "a password in a connection string"),
+            ("user: a\npassword: hunter2\n".to_owned(), "a password in a connection string"),
+            ("Authorization: Bearer 0123456789abcdefghij".to_owned(), "a bearer token"),
+            ("Basic dXNlcjpwYXNzd29yZDE=".to_owned(), "basic credentials"),
         ] {
             let found = secret("SETTING", &value);
             assert_eq!(found.map(|secret| secret.why), Some(Why::Shape(want)), "{value}");
@@ -330,6 +356,13 @@ mod tests {
             "postgres://app:$(DB_PASSWORD)@db:5432/shop",
             "postgres://app:${DB_PASSWORD}@db:5432/shop",
             "postgres://app:@db/shop",
+            "postgres://app:$(DB_USER)${DB_PASSWORD}@db/shop",
+            "{\"password\":\"$(DB_PASSWORD)\"}",
+            "{\"password\": null, \"passwordRequired\": true}",
+            "password: ${DB_PASSWORD}",
+            "Password: required",
+            "bearer authentication-required",
+            "Basic authentication",
             "host=db user=app password=$(DB_PASSWORD)",
             "host=db user=app sslmode=require",
             "user=app;password=;",

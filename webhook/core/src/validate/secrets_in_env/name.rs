@@ -1,7 +1,5 @@
 //! Names that say what their value is.
 
-use super::value::looks_random;
-
 /// How sure a name is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Strength {
@@ -274,6 +272,21 @@ impl<'n> Iterator for Humps<'n> {
         self.0 = rest;
         Some(word)
     }
+}
+
+/// Whether a value is as long and as mixed as a key is, and not made of words.
+fn looks_random(value: &str) -> bool {
+    let value = value.trim();
+    value.len() >= 16
+        && value.bytes().all(|byte| {
+            byte.is_ascii_alphanumeric()
+                || matches!(byte, b'_' | b'-')
+                || matches!(byte, b'/' | b'+' | b'=' | b':' | b'.')
+        })
+        && value.bytes().any(|byte| byte.is_ascii_digit())
+        && value.bytes().any(|byte| byte.is_ascii_alphabetic())
+        && !value.contains("://")
+        && !value.contains('/')
 }
 
 #[cfg(test)]

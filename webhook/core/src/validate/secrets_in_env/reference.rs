@@ -58,12 +58,6 @@ fn is_made_of_references(value: &str) -> bool {
     any && rest.is_empty()
 }
 
-/// Whether a text begins with a reference to a variable, as Kubernetes or a shell has it.
-pub(super) fn begins_with_reference(text: &str) -> bool {
-    let inside = |open: &str, close: char| text.strip_prefix(open).and_then(|rest| rest.split_once(close));
-    inside("$(", ')').or_else(|| inside("${", '}')).is_some_and(|(name, _)| is_variable(name))
-}
-
 fn is_variable(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
