@@ -13,6 +13,8 @@ pub struct TrafficSelector {
     pub selector: Selector,
     /// Whether it stands in the mesh's root namespace, and is for the pods of all namespaces.
     pub mesh_wide: bool,
+    /// Whether it is enforced, and not only followed: its mode is not Shadow.
+    pub enforced: bool,
     /// Whether it has rate limits.
     pub rate_limits: bool,
     /// Whether it checks tokens.

@@ -87,6 +87,7 @@ fn traffic(document: &Value) -> TrafficSelector {
         name: text("name"),
         selector,
         mesh_wide: is("meshWide"),
+        enforced: !is("shadow"),
         rate_limits: is("rateLimits"),
         jwt: is("jwt"),
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sallyport_admission::resources::{PolicyExceptionSpec, WorkloadPolicySpec};
 use sallyport_admission::{Conflict, Exception, Namespace, Policy, PolicySet, Source, TrafficSelector};
 use sallyport_policy::{API_VERSION, Diagnostic, Diagnostics, FieldPath, GROUP, Severity};
-use sallyport_traffic::TrafficPolicySpec;
+use sallyport_traffic::{TrafficMode, TrafficPolicySpec};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -195,6 +195,7 @@ fn traffic_policy(document: &Document, findings: &mut Vec<Located>) -> Option<Op
             name: document.name().to_owned(),
             selector: selector.compile(&FieldPath::of("spec.selector"), &mut Diagnostics::default()),
             mesh_wide: document.namespace() == ROOT_NAMESPACE,
+            enforced: spec.mode == TrafficMode::Enforce,
             rate_limits: !spec.rate_limits.is_empty(),
             jwt: spec.jwt.is_some(),
         })

@@ -54,16 +54,20 @@ impl RequireTraffic {
             (self.jwt, |policy| policy.jwt, "token checks"),
         ];
         for (asked, has, what) in asked {
-            if !asked || selecting().any(has) {
+            if !asked || selecting().any(|policy| policy.enforced && has(policy)) {
                 continue;
             }
             let found = match selecting().count() {
+                _ if selecting().any(has) => {
+                    format!("found {what} only in mode Shadow, which refuses nothing")
+                }
                 0 => "found no TrafficPolicy that selects the pod".to_owned(),
                 1 => format!("found one TrafficPolicy that selects the pod, without {what}"),
                 others => format!("found {others} TrafficPolicies that select the pod, none with {what}"),
             };
-            let message =
-                format!("{found}; wanted one with {what}, of namespace {namespace} or of the whole mesh");
+            let message = format!(
+                "{found}; wanted a TrafficPolicy with {what} in mode Enforce, of namespace {namespace} or of the whole mesh"
+            );
             report.violation("metadata.labels", message);
         }
     }
