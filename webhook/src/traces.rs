@@ -92,15 +92,17 @@ pub(crate) fn continues(span: &Span, headers: &HeaderMap) {
     let _ = span.set_parent(parent);
 }
 
+/// The headers, but for `tracestate`: whoever calls may write anything into it, and it would stand in every span (W3C
+/// Trace Context, section 3.3: who can't take it, leaves it out).
 struct Headers<'h>(&'h HeaderMap);
 
 impl Extractor for Headers<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).and_then(|value| value.to_str().ok())
+        self.0.get(key).filter(|_| key == "traceparent").and_then(|value| value.to_str().ok())
     }
 
     fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(axum::http::HeaderName::as_str).collect()
+        vec!["traceparent"]
     }
 }
 

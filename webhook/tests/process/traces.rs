@@ -58,7 +58,13 @@ async fn a_call_is_a_span_of_the_api_servers_trace_and_is_sent_before_the_end() 
     ];
     let mut program = Program::start_with(&[], &env, Stdio::null());
     let sampled = format!("00-{TRACE}-{PARENT}-01");
-    program.post_with("/mutate?timeout=10s", &review("u-1"), &[("traceparent", &sampled)]).await;
+    program
+        .post_with(
+            "/mutate?timeout=10s",
+            &review("u-1"),
+            &[("traceparent", &sampled), ("tracestate", "shop=4111111111111111")],
+        )
+        .await;
     // What the API server does not sample is not sampled here.
     let unsampled = format!("00-{TRACE}-{PARENT}-00");
     program.post_with("/mutate", &review("u-2"), &[("traceparent", &unsampled)]).await;
@@ -82,6 +88,7 @@ async fn a_call_is_a_span_of_the_api_servers_trace_and_is_sent_before_the_end() 
     assert_eq!((span.name.as_str(), span.kind()), ("/mutate", SpanKind::Server));
     assert_eq!(text(&span.attributes, "verdict"), "patched");
     assert_eq!(text(&span.attributes, "namespace"), "shop");
+    assert_eq!(span.trace_state, "", "what the caller writes is not passed on");
     assert!(span.end_time_unix_nano >= span.start_time_unix_nano);
     assert_ne!(hex(&spans[1].trace_id), TRACE);
     assert!(spans[1].parent_span_id.is_empty());
