@@ -51,16 +51,7 @@ pub async fn mutating(
     server: &impl Server,
     namespace: &str,
 ) -> Result<()> {
-    let workloads = json!([
-        { "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "scope": "Namespaced",
-          "resources": ["pods", "pods/ephemeralcontainers", "pods/resize", "serviceaccounts",
-                        "replicationcontrollers", "podtemplates"] },
-        { "apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "scope": "Namespaced",
-          "resources": ["deployments", "replicasets", "statefulsets", "daemonsets"] },
-        { "apiGroups": ["batch"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "scope": "Namespaced",
-          "resources": ["jobs", "cronjobs"] },
-    ]);
-    let mut webhook = webhook(name, server, "/mutate", &workloads);
+    let mut webhook = webhook(name, server, "/mutate", &workloads());
     webhook["reinvocationPolicy"] = json!("IfNeeded");
     webhook["namespaceSelector"] = selector(name);
     webhook["matchConditions"] =
@@ -73,6 +64,29 @@ pub async fn mutating(
     });
     register(cluster, "MutatingWebhookConfiguration", name, &webhook).await?;
     wait_until_called(cluster, server, "/mutate", &probe).await
+}
+
+/// What the tests complete: all that makes pods, and service accounts for a kind that doesn't.
+fn workloads() -> Value {
+    json!([
+        { "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "scope": "Namespaced",
+          "resources": ["pods", "pods/ephemeralcontainers", "pods/resize", "serviceaccounts",
+                        "replicationcontrollers", "podtemplates"] },
+        { "apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "scope": "Namespaced",
+          "resources": ["deployments", "replicasets", "statefulsets", "daemonsets"] },
+        { "apiGroups": ["batch"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "scope": "Namespaced",
+          "resources": ["jobs", "cronjobs"] },
+    ])
+}
+
+/// What the tests judge.
+fn everything() -> Value {
+    json!([
+        { "apiGroups": ["*"], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE", "DELETE"],
+          "scope": "Namespaced", "resources": ["*", "pods/ephemeralcontainers", "pods/resize"] },
+        { "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CONNECT"], "scope": "Namespaced",
+          "resources": ["pods/exec", "pods/attach", "pods/portforward"] },
+    ])
 }
 
 /// Has the API server call `server` at `/validate` for what is created, changed, deleted and connected to in namespaces
@@ -102,12 +116,7 @@ pub async fn validating_at(
     namespace: &str,
     paths: &[(&str, &str)],
 ) -> Result<()> {
-    let everything = json!([
-        { "apiGroups": ["*"], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE", "DELETE"],
-          "scope": "Namespaced", "resources": ["*", "pods/ephemeralcontainers", "pods/resize"] },
-        { "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CONNECT"], "scope": "Namespaced",
-          "resources": ["pods/exec", "pods/attach", "pods/portforward"] },
-    ]);
+    let everything = everything();
     let webhooks = paths.iter().map(|(path, failure_policy)| {
         let mut webhook = webhook(name, server, path, &everything);
         webhook["name"] = json!(format!("{name}.{}.tests.sallyport.dev", failure_policy.to_lowercase()));
@@ -209,5 +218,56 @@ async fn wait_until_called(
             bail!("{} is registered and not called", server.address());
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    /// What rules send: group, resource and operation.
+    fn sent(rules: &Value) -> BTreeSet<(String, String, String)> {
+        let texts = |rule: &Value, field: &str| -> Vec<String> {
+            let texts = rule[field].as_array().expect("a list").iter();
+            texts.map(|text| text.as_str().expect("a text").to_owned()).collect()
+        };
+        let mut sent = BTreeSet::new();
+        for rule in rules.as_array().expect("rules") {
+            for group in texts(rule, "apiGroups") {
+                for resource in texts(rule, "resources") {
+                    for operation in texts(rule, "operations") {
+                        sent.insert((group.clone(), resource.clone(), operation));
+                    }
+                }
+            }
+        }
+        sent
+    }
+
+    /// The rules of one webhook that docs/serving.md shows.
+    fn documented(webhook: &str) -> Value {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/serving.md");
+        let page = fs::read_to_string(page).expect("the page");
+        let block =
+            page.split("```yaml\n").find(|block| block.contains("CA_BUNDLE")).expect("a configuration");
+        let block = block.split("```").next().unwrap_or_default();
+        let configurations: Vec<Value> = serde_saphyr::from_multiple(block).expect("YAML");
+        let webhooks = configurations.iter().flat_map(|c| c["webhooks"].as_array().expect("webhooks"));
+        let found = webhooks.into_iter().find(|entry| entry["name"] == webhook);
+        found.unwrap_or_else(|| panic!("no {webhook}"))["rules"].clone()
+    }
+
+    #[test]
+    fn what_the_documents_have_sent_is_what_the_tests_have_sent_of_pods_and_of_what_makes_them() {
+        let tested = sent(&workloads());
+        let completed = sent(&documented("mutate.sallyport.dev"));
+        assert!(completed.is_subset(&tested), "{:?}", completed.difference(&tested));
+        // Service accounts are there for a kind that makes no pods.
+        let want = tested.into_iter().filter(|(_, resource, _)| resource != "serviceaccounts").collect();
+        assert_eq!(sent(&documented("validate.sallyport.dev")), want);
     }
 }
