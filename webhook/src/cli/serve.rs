@@ -196,11 +196,15 @@ fn to_the_end<F: Future>(runtime: Runtime, future: F) -> F::Output {
     ended
 }
 
+/// What is logged unless `RUST_LOG` says otherwise. The HTTP/2 library warns of every connection that breaks its rules:
+/// who can connect could fill the log.
+const LOGGED: &str = "info,h2=error";
+
 fn start_log(format: LogFormat, traces: Option<&Traces>) {
     // An empty RUST_LOG, as a manifest's empty entry gives, would silence errors too.
     let chosen = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|chosen| !chosen.trim().is_empty());
     let filter =
-        chosen.and_then(|chosen| EnvFilter::try_new(chosen).ok()).unwrap_or_else(|| EnvFilter::new("info"));
+        chosen.and_then(|chosen| EnvFilter::try_new(chosen).ok()).unwrap_or_else(|| EnvFilter::new(LOGGED));
     let log = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
     // A log that can't be written must not end what it is about: told of that, the subscriber would panic.
     let log = log.log_internal_errors(false);

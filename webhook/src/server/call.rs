@@ -21,6 +21,7 @@ use super::review::{self, Malformed};
 use super::routes::Endpoint;
 use super::serve::Limits;
 use super::throttle::Throttle;
+use super::unsent::Unsent;
 use super::weight::{CONTAINERS_MAX, has_too_many_containers, weigh};
 use super::{Gate, Judgement, response};
 use crate::audit::{AuditLog, Full, Outcome, Record, Told, is_uuid};
@@ -55,6 +56,9 @@ pub(crate) struct Admission {
     decisions: Arc<Semaphore>,
     /// Threads that may still be busy with large bodies.
     threads: Arc<Semaphore>,
+    /// The thread that compiles policies to see whether they are right. That takes as long as their author likes, and
+    /// must be in nobody else's way.
+    compiling: Arc<Semaphore>,
 }
 
 impl Admission {
@@ -78,6 +82,7 @@ impl Admission {
             memory: Arc::new(Semaphore::new(limits.bodies_bytes.min(Semaphore::MAX_PERMITS))),
             decisions: Arc::new(Semaphore::new(limits.decisions_bytes)),
             threads: Arc::new(Semaphore::new(threads)),
+            compiling: Arc::new(Semaphore::new(1)),
         }
     }
 }
@@ -172,14 +177,16 @@ pub(crate) async fn answer(admission: &Admission, endpoint: Endpoint, request: H
     let call = admission.metrics.begin(endpoint);
     let allowance = allowance(request.uri(), admission.limits.deadline);
     let deadline = Instant::now() + allowance;
+    let unsent = request.extensions().get().map(Arc::clone).unwrap_or_default();
     async {
         let outcome = decide(admission, endpoint, request, allowance, deadline).await;
         let outcome = put_on_record(admission, endpoint, outcome, call.elapsed(), deadline).await;
         let ms = call.elapsed().as_secs_f64() * 1000.0;
         match outcome {
-            Ok(Decided { bytes, operation, verdict, told, .. }) => {
+            Ok(Decided { bytes, room, operation, verdict, told }) => {
                 tell(verdict, &told.decision, ms);
                 call.decided(operation, verdict, &told.decision);
+                let bytes = Unsent::hold(&unsent, bytes, room);
                 ([(header::CONTENT_TYPE, "application/json")], bytes).into_response()
             }
             Err(failure) => {
@@ -231,6 +238,8 @@ fn tell(verdict: Verdict, decision: &Decision, ms: f64) {
 
 struct Decided {
     bytes: Vec<u8>,
+    /// What the answer keeps of memory until it is sent.
+    room: OwnedSemaphorePermit,
     operation: Operation,
     verdict: Verdict,
     told: Told,
@@ -280,8 +289,10 @@ async fn decide(
     if weight > limit {
         return Err(Failure::TooHeavy { weight, limit });
     }
-    if bytes.len() <= INLINE_BYTES && weight <= INLINE_WEIGHT {
-        return judge(gate.as_ref(), endpoint, &bytes);
+    let memory = Arc::clone(&admission.memory);
+    let checks = endpoint == Endpoint::ValidatePolicies;
+    if !checks && bytes.len() <= INLINE_BYTES && weight <= INLINE_WEIGHT {
+        return judge(gate.as_ref(), endpoint, &bytes, &memory);
     }
     let missed = |_| Failure::Deadline(allowance);
     let permits = u32::try_from(weight).map_err(|_| Failure::Overload)?;
@@ -289,7 +300,8 @@ async fn decide(
         .await
         .map_err(missed)?
         .map_err(|_| Failure::Overload)?;
-    let thread = timeout_at(deadline, Arc::clone(&admission.threads).acquire_owned())
+    let threads = if checks { &admission.compiling } else { &admission.threads };
+    let thread = timeout_at(deadline, Arc::clone(threads).acquire_owned())
         .await
         .map_err(missed)?
         .map_err(|_| Failure::Overload)?;
@@ -297,13 +309,18 @@ async fn decide(
     let judging = tokio::task::spawn_blocking(move || {
         // Held until the work ends, also where nobody waits for it any more.
         let _held = (thread, room, held);
-        span.in_scope(|| judge(gate.as_ref(), endpoint, &bytes))
+        span.in_scope(|| judge(gate.as_ref(), endpoint, &bytes, &memory))
     });
     timeout_at(deadline, judging).await.map_err(missed)?.unwrap_or(Err(Failure::Panicked))
 }
 
-/// Decodes, asks the gate, encodes.
-fn judge(gate: &dyn Gate, endpoint: Endpoint, body: &[u8]) -> Result<Decided, Failure> {
+/// Decodes, asks the gate, encodes. The answer has its room of `memory`.
+fn judge(
+    gate: &dyn Gate,
+    endpoint: Endpoint,
+    body: &[u8],
+    memory: &Arc<Semaphore>,
+) -> Result<Decided, Failure> {
     let judged = catch_unwind(AssertUnwindSafe(|| {
         let decide = |request: &Request| {
             if has_too_many_containers(request) {
@@ -333,7 +350,9 @@ fn judge(gate: &dyn Gate, endpoint: Endpoint, body: &[u8]) -> Result<Decided, Fa
         let patches = endpoint.patches();
         let bytes = response::encode(&request.uid, &decision, patches).map_err(|_| Failure::Panicked)?;
         let (operation, verdict) = (request.operation, Verdict::of(&decision, patches));
-        Ok(Decided { bytes, operation, verdict, told: Told::of(request, decision, policies) })
+        let permits = u32::try_from(bytes.len()).map_err(|_| Failure::Overload)?;
+        let room = Arc::clone(memory).try_acquire_many_owned(permits).map_err(|_| Failure::Overload)?;
+        Ok(Decided { bytes, room, operation, verdict, told: Told::of(request, decision, policies) })
     }));
     judged.unwrap_or(Err(Failure::Panicked))
 }
@@ -557,6 +576,10 @@ mod tests {
         }
     }
 
+    fn memory() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(1 << 20))
+    }
+
     /// What is logged of a review of which every text is `text`, in both formats.
     fn logged(text: &str) -> [String; 2] {
         let body = json!({"apiVersion": review::API_VERSION, "kind": review::KIND, "request": {
@@ -570,7 +593,7 @@ mod tests {
         let lines = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false);
         let told = || {
             let span = span(Endpoint::ValidatePolicies);
-            let judged = span.in_scope(|| judge(&Refusing, Endpoint::ValidatePolicies, &body));
+            let judged = span.in_scope(|| judge(&Refusing, Endpoint::ValidatePolicies, &body, &memory()));
             span.in_scope(|| tracing::info!(verdict = judged.unwrap().verdict.name(), "decided"));
             log.take()
         };
@@ -644,7 +667,7 @@ mod tests {
                 tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).with_max_level(level);
             tracing::subscriber::with_default(lines.finish(), || {
                 let span = span(Endpoint::Mutate(None));
-                assert!(span.in_scope(|| judge(gate, Endpoint::Mutate(None), &body)).is_ok());
+                assert!(span.in_scope(|| judge(gate, Endpoint::Mutate(None), &body, &memory())).is_ok());
                 span.in_scope(|| tracing::info!("told"));
             });
             log.take().contains("uid=\"u-1\"")

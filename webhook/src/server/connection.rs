@@ -19,7 +19,9 @@ use tokio_rustls::TlsAcceptor;
 use super::metrics::Metrics;
 use super::seats::Seat;
 use super::serve::{Limits, Phase};
+use super::stall::{Stall, Watched};
 use super::tls::Certificates;
+use super::unsent::Unsent;
 
 /// Calls that one HTTP/2 connection may have at a time. The API server opens another connection beyond that.
 const STREAMS: u32 = 256;
@@ -52,7 +54,10 @@ impl Port {
         if let Err(error) = tcp.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
-        let Some((certificates, metrics)) = &self.tls else { return self.http(tcp, false, &seat).await };
+        let (tcp, stall) = Watched::new(tcp);
+        let Some((certificates, metrics)) = &self.tls else {
+            return self.http(tcp, false, &stall, &seat).await;
+        };
         let _counted = metrics.connected();
         let handshake = async {
             let current = Certificates::current(certificates).await;
@@ -72,7 +77,7 @@ impl Port {
         match done {
             Ok(Ok(tls)) => {
                 let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
-                self.http(tls, http2, &seat).await;
+                self.http(tls, http2, &stall, &seat).await;
             }
             Ok(Err(error)) => {
                 metrics.handshake_failed("tls");
@@ -85,7 +90,13 @@ impl Port {
         }
     }
 
-    async fn http<I: AsyncRead + AsyncWrite + Unpin + 'static>(self, io: I, http2: bool, seat: &Seat) {
+    async fn http<I: AsyncRead + AsyncWrite + Unpin + 'static>(
+        self,
+        io: I,
+        http2: bool,
+        stall: &Stall,
+        seat: &Seat,
+    ) {
         // ALPN has said what is spoken, so nothing is guessed from the first bytes, which may never come.
         let builder = Builder::new(TokioExecutor::new());
         let mut builder = if http2 { builder.http2_only() } else { builder.http1_only() };
@@ -102,8 +113,10 @@ impl Port {
             .keep_alive_timeout(PING);
 
         let router = TowerToHyperService::new(self.router);
-        let service = service_fn(|request: hyper::Request<Incoming>| {
+        let unsent = Arc::new(Unsent::default());
+        let service = service_fn(|mut request: hyper::Request<Incoming>| {
             let busy = seat.begin();
+            request.extensions_mut().insert(Arc::clone(&unsent));
             let answer = router.call(request);
             async move {
                 let response = answer.await;
@@ -118,6 +131,7 @@ impl Port {
         let mut ending = false;
         let mut seen = 0;
         let mut quiet = every(self.limits.idle);
+        let mut taking = every((self.limits.answer / 4).max(Duration::from_millis(1)));
         loop {
             tokio::select! {
                 closed = connection.as_mut() => {
@@ -125,6 +139,12 @@ impl Port {
                         tracing::debug!(%error, "a connection broke");
                     }
                     return;
+                }
+                _ = taking.tick() => {
+                    if unsent.is_overdue(self.limits.answer) || stall.lasts(self.limits.answer) {
+                        tracing::debug!("a client does not take its answers; its connection is closed");
+                        return;
+                    }
                 }
                 () = until.reached(&mut phase), if !ending => {
                     ending = true;

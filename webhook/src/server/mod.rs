@@ -33,8 +33,10 @@ mod self_check;
 mod self_issued;
 mod serve;
 mod signal;
+mod stall;
 mod throttle;
 mod tls;
+mod unsent;
 mod weight;
 
 use std::sync::Arc;

@@ -60,7 +60,7 @@ pub struct Limits {
     /// The bytes that one body may have. etcd stores 1.5 MiB an object, and an update holds two; the API server's own
     /// webhook for Pod Security Standards reads as much.
     pub body_bytes: usize,
-    /// The bytes that all bodies may have that are held at a time. Beyond that, calls are answered 503.
+    /// The bytes that all bodies may have that are held at a time, and answers that are not sent yet. Beyond that, calls are answered 503.
     pub bodies_bytes: usize,
     /// The bytes that large bodies may become at a time, while they are decided about: a body of small values grows
     /// a hundredfold. Beyond that, calls wait; a body that alone would become more is answered 413.
@@ -77,6 +77,8 @@ pub struct Limits {
     pub header: Duration,
     /// From a request's headers to its answer. The API server's own timeout counts where it is shorter.
     pub deadline: Duration,
+    /// For a client to take an answer, once it is made. A connection that doesn't is closed.
+    pub answer: Duration,
     /// Without a call, a connection is closed after one to two times this long.
     pub idle: Duration,
     /// How long the server still accepts connections after it is asked to end, with `/readyz` failing, since
@@ -97,6 +99,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(5),
             header: Duration::from_secs(30),
             deadline: Duration::from_secs(10),
+            answer: Duration::from_secs(20),
             idle: Duration::from_secs(120),
             shutdown_delay: Duration::from_secs(5),
             drain: Duration::from_secs(20),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sallyport::server::Limits;
+use sallyport_admission::Decision;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -274,4 +275,100 @@ async fn bodies_that_become_much_wait_for_each_other_at_most_until_their_deadlin
     within(first).await.unwrap().response();
     server.post(&client, "/mutate", many("x", 20_000)).await.response();
     Arc::into_inner(server).unwrap().stop().await;
+}
+
+/// A frame of HTTP/2 (RFC 9113 section 4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// An HTTP/2 client whose window for answers is empty (section 6.9.2), with a review on its first stream.
+fn who_takes_no_answer(body: &[u8]) -> Vec<u8> {
+    // Each literal without indexing (RFC 7541 section 6.2.2), its name indexed or written out.
+    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()][..], text.as_bytes()].concat();
+    let post_over_https = vec![0x83, 0x87];
+    let headers = [
+        post_over_https,
+        [vec![0x04], text("/mutate")].concat(),
+        [vec![0x01], text("localhost")].concat(),
+        [vec![0x00], text("content-type"), text("application/json")].concat(),
+    ]
+    .concat();
+    let no_window = [0, 4, 0, 0, 0, 0];
+    [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        frame(4, 0, 0, &no_window),
+        frame(1, 4, 1, &headers),
+        frame(0, 1, 1, body),
+    ]
+    .concat()
+}
+
+/// A gate whose every patch has 60,000 bytes.
+fn verbose() -> Arc<Fake> {
+    let patch = json!([{"op": "add", "path": "/metadata/labels", "value": "x".repeat(45_000)}]);
+    let decision =
+        Decision { allowed: true, patch: serde_json::from_value(patch).unwrap(), ..Decision::default() };
+    Fake::new(move |_| decision.clone())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_takes_no_answer_loses_the_connection() {
+    let server = Running::with(verbose(), Limits { answer: SOON, ..limits() }).await;
+    let mut tls = server.tls(&["h2"]).await.unwrap();
+    tls.write_all(&who_takes_no_answer(&body("u-1"))).await.unwrap();
+    // What comes are settings, and the end.
+    let _ = within(tls.read_to_end(&mut Vec::new())).await;
+
+    let mut tls = server.tls(&["http/1.1"]).await.unwrap();
+    let body = body("u-1");
+    let length = body.len();
+    let head = format!(
+        "POST /mutate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n"
+    );
+    let request = [head.into_bytes(), body].concat();
+    // Nothing is read: once the sockets hold no more answers, none is taken.
+    within(async { while tls.write_all(&request).await.is_ok() {} }).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn answers_that_nobody_takes_count_against_the_memory_of_bodies() {
+    let server = Running::with(verbose(), Limits { bodies_bytes: 100_000, ..limits() }).await;
+    let mut tls = server.tls(&["h2"]).await.unwrap();
+    tls.write_all(&who_takes_no_answer(&body("u-1"))).await.unwrap();
+    let client = server.http1();
+    let refused = within(async {
+        loop {
+            let answer = server.post(&client, "/mutate", body("u-2")).await;
+            if answer.status != 200 {
+                break answer;
+            }
+        }
+    });
+    let refused = refused.await;
+    let want = (503, "too many requests are being decided: try again\n");
+    assert_eq!((refused.status, refused.text.as_str()), want);
+    // Now nothing is held but what the other client doesn't take.
+    assert_eq!(server.post(&client, "/mutate", body("u-2")).await.status, 503);
+    drop(tls);
+    within(async { while server.post(&client, "/mutate", body("u-3")).await.status != 200 {} }).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_policy_that_takes_long_to_check_is_in_nobodys_way() {
+    let (held, gate) = Held::gate();
+    let server = Running::with(gate, Limits { deadline: SOON, ..limits() }).await;
+    let answer = server.post(&server.http2(), "/validate-policies", body("u")).await;
+    assert_eq!((answer.status, answer.text.as_str()), (503, "no decision within 30 ms\n"));
+    held.entered().await;
+    assert_eq!(server.get("/healthz").await.status, 200);
+    // The next one waits for that one, and not for a thread that others need.
+    let answer = server.post(&server.http2(), "/validate-policies", body("u")).await;
+    assert_eq!((answer.status, answer.text.as_str()), (503, "no decision within 30 ms\n"));
+    held.release();
+    server.stop().await;
 }
