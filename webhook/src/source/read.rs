@@ -70,7 +70,7 @@ impl Reader {
 
     fn folder(&mut self, folder: &Path) {
         let mut seen = HashSet::new();
-        let mut files = 0;
+        let (mut files, mut unread) = (0, false);
         let walk = WalkDir::new(folder).follow_links(true).sort_by_file_name();
         for entry in walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry)) {
             match entry {
@@ -84,10 +84,10 @@ impl Reader {
                 Ok(_) => {}
                 // A link back to a folder above: what is there is read already.
                 Err(error) if error.loop_ancestor().is_some() => {}
-                Err(error) => self.walk_error(folder, error),
+                Err(error) => unread |= self.walk_error(folder, error),
             }
         }
-        if files == 0 {
+        if files == 0 && !unread {
             let reason = if self.cases { Unreadable::NoCases } else { Unreadable::NothingToRead };
             self.errors.push(ReadError::of(folder.display().to_string(), reason));
         }
@@ -99,14 +99,18 @@ impl Reader {
         read && holds_cases(path) == self.cases
     }
 
-    /// A broken link matters only if it would have been read.
-    fn walk_error(&mut self, folder: &Path, error: walkdir::Error) {
+    /// Whether something may be there that was not read. A broken link matters only if it would have been: one that
+    /// leads to nothing, and not one that could not be followed.
+    fn walk_error(&mut self, folder: &Path, error: walkdir::Error) -> bool {
         let path = error.path().unwrap_or(folder).to_owned();
-        let broken_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
-        if !broken_link || self.is_read(&path) {
-            let error = error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into());
-            self.errors.push(ReadError::of(path.display().to_string(), error));
+        let nothing = error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound);
+        let broken_link = nothing && path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+        if broken_link && !self.is_read(&path) {
+            return false;
         }
+        let error = error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into());
+        self.errors.push(ReadError::of(path.display().to_string(), error));
+        true
     }
 
     fn file(&mut self, path: &Path, in_folder: bool) {

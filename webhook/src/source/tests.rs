@@ -272,6 +272,18 @@ fn a_mounted_config_map_gives_each_object_once() {
 }
 
 #[test]
+fn what_cannot_be_followed_is_not_taken_for_nothing() {
+    use std::os::unix::fs::symlink;
+    let dir = tempfile::tempdir().unwrap();
+    // A name that no file can have: as with too few file descriptors, whether something is there is not known.
+    symlink("n".repeat(300), dir.path().join("more")).unwrap();
+    let (documents, errors) = read(&[dir.path().to_owned()]);
+    assert!(documents.is_empty());
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(matches!(errors[0].reason, Unreadable::Io(_)), "{errors:?}");
+}
+
+#[test]
 fn everything_unreadable_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
