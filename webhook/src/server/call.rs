@@ -110,7 +110,7 @@ enum Failure {
     Overload,
     #[error("no decision within {} ms", .0.as_millis())]
     Deadline(Duration),
-    #[error("the decision could not be put on record in time: the audit log is full")]
+    #[error("the decision could not be put on record in time: the audit log is not written as fast as calls come in")]
     NotOnRecord,
     #[error("the decision failed: this is a bug, and the log says more")]
     Panicked,

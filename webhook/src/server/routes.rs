@@ -18,6 +18,7 @@ use super::metrics::{self, Metrics};
 use super::self_check::Reached;
 use super::serve::Phase;
 use super::tls::Certificates;
+use crate::audit::AuditLog;
 
 /// The policies that a webhook entry asks: those with its own failurePolicy, or all.
 ///
@@ -101,6 +102,7 @@ pub(crate) struct Operations {
     pub(crate) metrics: Metrics,
     pub(crate) certificates: Arc<Certificates>,
     pub(crate) reached: watch::Receiver<Reached>,
+    pub(crate) audit: Option<AuditLog>,
 }
 
 /// The paths of the plain port.
@@ -122,7 +124,8 @@ async fn readyz(State(state): State<Arc<Operations>>) -> Response {
     let reached = state.reached.borrow().check();
     let current = Certificates::current(&state.certificates).await;
     let valid = current.check(OffsetDateTime::now_utc().unix_timestamp());
-    match reached.and(valid).and_then(|()| state.gate.ready()) {
+    let recorded = state.audit.as_ref().map_or(Ok(()), AuditLog::check);
+    match reached.and(valid).and(recorded).and_then(|()| state.gate.ready()) {
         Ok(()) => "ok\n".into_response(),
         Err(missing) => (StatusCode::SERVICE_UNAVAILABLE, format!("{missing}\n")).into_response(),
     }

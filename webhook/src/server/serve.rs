@@ -224,6 +224,7 @@ impl Server {
             metrics: self.metrics.clone(),
             certificates: Arc::clone(&self.certificates),
             reached: reached.clone(),
+            audit: self.audit.clone(),
         });
         let checking = self_check::follow(self.addresses.0, Arc::clone(&self.certificates), reach);
         let admission =

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -99,6 +99,12 @@ async fn a_dash_is_standard_output_which_holds_nothing_else() {
     assert_eq!(out.lines().count(), 1);
 }
 
+/// The lines that it says are lost.
+fn lost(program: &Program) -> u64 {
+    let told = |line: &&Value| line["message"].as_str().unwrap_or_default().ends_with("lines are lost");
+    program.said.iter().filter(told).filter_map(|line| line["lines"].as_u64()).sum()
+}
+
 /// A review whose record is large.
 fn wordy() -> Value {
     let mut review = review("u");
@@ -121,13 +127,18 @@ async fn a_full_disk_stops_decisions_where_none_may_be_off_the_record() {
     };
     assert_eq!(
         last,
-        (503, "the decision could not be put on record in time: the audit log is full\n".to_owned())
+        (503, "the decision could not be put on record in time: the audit log is not written as fast as calls come in\n"
+            .to_owned())
     );
     assert!(program.metric("sallyport_admission_unanswered_total{reason=\"audit\"}").await >= 1.0);
+    assert!(program.metric("sallyport_audit_records_dropped_total").await >= 1.0, "it is not on record");
+    let ready = program.page("/readyz").await;
+    let want = format!("the audit log is not written: {answered} lines wait for /dev/full\n");
+    assert_eq!(ready, (503, want));
+    assert!(program.metric("sallyport_audit_waiting_bytes").await > 16e6);
     let (status, _) = program.end();
     assert!(status.success(), "it ends all the same");
-    let lost: u64 = program.said.iter().filter_map(|line| line["lines"].as_u64()).sum();
-    assert_eq!(lost, answered, "and says how many lines are lost");
+    assert_eq!(lost(&program), answered, "and says how many lines are lost");
 }
 
 #[tokio::test]
@@ -136,8 +147,59 @@ async fn a_full_disk_costs_lines_that_are_counted_where_they_may_be_dropped() {
     for _ in 0..20 {
         assert_eq!(program.post("/mutate", &wordy()).await.0, 200);
     }
-    program.says("the audit log lost lines");
+    let line = program.says("the audit log can't be written: lines are lost");
+    assert_eq!(line["path"], "/dev/full");
+    assert_eq!(program.page("/readyz").await.0, 200);
     assert!(program.end().0.success());
-    let lost: u64 = program.said.iter().filter_map(|line| line["lines"].as_u64()).sum();
-    assert_eq!(lost, 20);
+    assert_eq!(lost(&program), 20);
+}
+
+#[tokio::test]
+async fn a_file_that_may_not_grow_has_whole_lines_and_the_counts_add_up() {
+    for when_full in ["drop", "block"] {
+        // A write that would make the file larger than this writes a part of it, and the next one fails.
+        let limited = "trap '' XFSZ; ulimit -S -f 40";
+        let args = ["--audit-log", "audit.jsonl", "--audit-log-full", when_full];
+        let mut program = Program::start_after(limited, &args);
+        let path = program.dir.path().join("audit.jsonl");
+        let mut sent = 0;
+        while program.metric("sallyport_audit_write_failures_total").await < 1.0 {
+            assert_eq!(program.post("/mutate", &wordy()).await.0, 200);
+            sent += 1;
+        }
+        read(&path);
+        let id = format!("--pid={}", program.id());
+        assert!(Command::new("prlimit").args([&id, "--fsize=unlimited:"]).status().unwrap().success());
+        assert_eq!(program.post("/mutate", &review("u-last")).await.0, 200);
+        program.says("the audit log is written again");
+        let dropped = program.metric("sallyport_audit_records_dropped_total").await;
+        assert_eq!(program.metric("sallyport_audit_records_total").await + dropped, f64::from(sent) + 1.0);
+        assert_eq!(when_full == "block", dropped == 0.0);
+        assert!(program.end().0.success());
+        let records = read(&path);
+        assert_eq!(records.len() as f64 + dropped, f64::from(sent) + 1.0);
+        assert_eq!(records.last().unwrap()["uid"], "u-last");
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_read_standard_output_is_told_of_beforehand_and_does_not_keep_the_program() {
+    let mut program = Program::start_with(&["--audit-log", "-"], &[], Stdio::piped());
+    let mut answered = 0.0;
+    let said = loop {
+        match program.post("/mutate?timeout=1s", &wordy()).await {
+            (200, _) => answered += 1.0,
+            (_, said) => break said,
+        }
+    };
+    assert!(said.contains("not written as fast as calls come in"), "{said}");
+    assert_eq!(program.says("the audit log is behind: lines wait to be written")["path"], "standard output");
+    let (status, said) = program.page("/readyz").await;
+    assert!(status == 503 && said.ends_with("lines wait for standard output\n"), "{said}");
+    let written = program.metric("sallyport_audit_records_total").await;
+    program.signal("TERM");
+    let waiting = program.says("waiting for the audit log")["lines"].as_f64().unwrap();
+    assert_eq!(written + waiting, answered);
+    assert!(program.ended().success());
+    assert_eq!(lost(&program) as f64, waiting);
 }
