@@ -78,6 +78,12 @@ impl Exception {
         &self.name
     }
 
+    /// When it ends, in Unix seconds.
+    #[must_use]
+    pub fn expires(&self) -> i64 {
+        self.expires
+    }
+
     /// The names of its policies.
     pub(crate) fn policies(&self) -> impl Iterator<Item = &str> {
         self.policies.iter().map(|(name, _)| name.as_str())

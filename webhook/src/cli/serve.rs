@@ -54,6 +54,9 @@ pub(super) struct ServeArgs {
     /// Where to write the certificate of the authority that is made, for clients to trust
     #[arg(long, value_name = "FILE", conflicts_with = "tls_cert")]
     ca_file: Option<PathBuf>,
+    /// Serve where there is no policy, and go on where the last one is removed
+    #[arg(long)]
+    allow_no_policies: bool,
     /// An image of a service mesh's own containers, such as registry.example.com/istio/proxyv2:1.30.*, in place of those
     /// that Istio and Linkerd publish; the rule `images` leaves it alone. May be given more than once
     #[arg(long, value_name = "IMAGE")]
@@ -142,7 +145,7 @@ fn start(args: ServeArgs) -> anyhow::Result<Ending> {
     }
     let mut spared = args.exclude_namespace.clone();
     spared.extend(args.namespace.clone());
-    let settings = Settings { mesh_images: args.mesh_image.clone(), spared };
+    let settings = Settings { mesh_images: args.mesh_image.clone(), spared, none_allowed: args.allow_no_policies };
     let store = match Store::open(args.policies.clone(), settings) {
         Ok(store) => Arc::new(store),
         Err(findings) if args.log_format == LogFormat::Json => {

@@ -1,13 +1,13 @@
 //! The policies in force: an immutable set behind an atomic pointer, made anew when a file changes.
 
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -15,8 +15,11 @@ use sallyport_admission::{MeshImage, Policy, PolicySet};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::expiry;
 use super::load::{Loaded, load};
-use crate::source::{Document, Located, ReadError, read};
+use super::watch::Watch;
+use crate::gate::unix_seconds;
+use crate::source::{Document, Located, ReadError, Unreadable, read};
 
 /// What the operator says of every set, beside the files.
 #[derive(Clone, Debug, Default)]
@@ -25,9 +28,18 @@ pub struct Settings {
     pub mesh_images: Vec<MeshImage>,
     /// Further namespaces that no policy reaches: see [`PolicySet::sparing`].
     pub spared: Vec<String>,
+    /// Whether there may be no policy at all.
+    pub none_allowed: bool,
 }
 
 impl Settings {
+    /// Reads the files. That a folder is empty is nothing wrong where there may be no policy.
+    fn read(&self, inputs: &[PathBuf]) -> (Vec<Document>, Vec<ReadError>) {
+        let (documents, mut errors) = read(inputs);
+        errors.retain(|error| !(self.none_allowed && matches!(error.reason, Unreadable::NothingToRead)));
+        (documents, errors)
+    }
+
     fn apply(&self, set: PolicySet) -> PolicySet {
         let set = set.trusting_mesh_images(self.mesh_images.clone());
         self.spared.iter().fold(set, PolicySet::sparing)
@@ -42,20 +54,31 @@ pub struct Store {
     current: ArcSwap<Loaded>,
     /// Of what was read last, right or wrong: files that say what they said are not told of again.
     fingerprint: AtomicU64,
+    /// The files that hold what is in force.
+    files: Mutex<HashSet<String>>,
+    /// When it was last looked whether exceptions have ended, in Unix seconds.
+    looked: AtomicI64,
     metrics: StoreMetrics,
 }
 
 #[derive(Debug, Default)]
 struct StoreMetrics {
     policies: Gauge,
+    entries: Gauge,
+    exceptions: Gauge,
+    next_expiry: Gauge<f64, AtomicU64>,
     in_force: Gauge,
     reloads: Counter,
     refused: Counter,
 }
 
+/// What is said where files that held policies hold none.
+const NONE_LEFT: &str = "no policy is left, which may be a mount that failed; \
+    so that a policy refuses nothing, give it mode: Audit; to serve without policies, start with --allow-no-policies";
+
 /// Editors and kubelets write several files at once; what follows within this time belongs together.
 const SETTLE: Duration = Duration::from_millis(100);
-/// A folder that is replaced takes its watch with it, and a link that is turned to another folder tells nobody.
+/// A link that is turned to another folder tells nobody, and exceptions end without a change.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 impl Store {
@@ -64,8 +87,9 @@ impl Store {
     /// # Errors
     /// Everything that is wrong with them.
     pub fn open(inputs: Vec<PathBuf>, settings: Settings) -> Result<Self, Vec<Located>> {
-        let (documents, errors) = read(&inputs);
+        let (documents, errors) = settings.read(&inputs);
         let fingerprint = fingerprint(&documents, &errors);
+        let files = Mutex::new(files(&documents));
         let mut loaded = load(documents, &errors);
         loaded.set = settings.apply(loaded.set);
         if loaded.has_errors() {
@@ -74,7 +98,9 @@ impl Store {
         let metrics = StoreMetrics::default();
         metrics.show(&loaded);
         let fingerprint = AtomicU64::new(fingerprint);
-        Ok(Self { inputs, settings, current: ArcSwap::from_pointee(loaded), fingerprint, metrics })
+        let looked = AtomicI64::new(unix_seconds());
+        let current = ArcSwap::from_pointee(loaded);
+        Ok(Self { inputs, settings, current, fingerprint, files, looked, metrics })
     }
 
     /// The policies in force.
@@ -86,20 +112,26 @@ impl Store {
     /// Loads the policies anew, if the files say anything new; the set in force stays where anything is wrong, and all
     /// findings are given.
     fn reload(&self) -> Option<Result<Arc<Loaded>, Vec<Located>>> {
-        let (documents, errors) = read(&self.inputs);
+        let (documents, errors) = self.settings.read(&self.inputs);
         let fingerprint = fingerprint(&documents, &errors);
         if self.fingerprint.swap(fingerprint, Ordering::Relaxed) == fingerprint {
             return None;
         }
+        let files = files(&documents);
         let mut loaded = load(documents, &errors);
         loaded.set = self.settings.apply(loaded.set);
         let before = self.current();
-        if loaded.set.policies().is_empty() && !before.set.policies().is_empty() {
-            // A file that was emptied by a full disk looks like this, and a folder whose mount failed.
-            loaded.findings.push(Located::of_inputs(
-                &self.inputs,
-                "no policy is left; to end them all, stop the program",
-            ));
+        // A file that was emptied by a full disk looks like this.
+        for emptied in self.files().difference(&files).filter(|file| Path::new(file).is_file()) {
+            let message = "nothing stands here any more; to end what did, remove the file";
+            loaded.findings.push(Located::of_inputs(&[emptied.into()], message));
+        }
+        // And so does a folder whose mount failed.
+        if loaded.set.policies().is_empty()
+            && !before.set.policies().is_empty()
+            && !self.settings.none_allowed
+        {
+            loaded.findings.push(Located::of_inputs(&self.inputs, NONE_LEFT));
         }
         if loaded.has_errors() {
             self.metrics.refused.inc();
@@ -111,16 +143,37 @@ impl Store {
                 tracing::warn!(policy, "a policy is gone, and no longer in force");
             }
         }
+        *self.files() = files;
         self.metrics.reloads.inc();
         self.metrics.show(&loaded);
         self.current.store(Arc::new(loaded));
         Some(Ok(self.current()))
     }
 
+    fn files(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells of the exceptions that have ended since it was last asked to.
+    fn look_at_exceptions(&self) {
+        let (current, now) = (self.current(), unix_seconds());
+        let since = self.looked.swap(now, Ordering::Relaxed);
+        expiry::tell(current.set.all_exceptions(), since, now);
+        self.metrics.show_exceptions(&current, now);
+    }
+
     /// Adds the store's metrics to a registry.
     pub fn register(&self, registry: &mut Registry) {
-        let StoreMetrics { policies, in_force, reloads, refused } = &self.metrics;
-        registry.register("policies", "Policies in force", policies.clone());
+        let StoreMetrics { policies, entries, exceptions, next_expiry, in_force, reloads, refused } =
+            &self.metrics;
+        registry.register("policies", "WorkloadPolicies in force", policies.clone());
+        registry.register("policy_entries", "Entries of the policies in force, in any mode", entries.clone());
+        registry.register("exceptions", "PolicyExceptions that have not expired", exceptions.clone());
+        registry.register(
+            "exceptions_next_expiry_timestamp_seconds",
+            "When the next PolicyException expires, in Unix time; +Inf where there is none",
+            next_expiry.clone(),
+        );
         registry.register(
             "policies_current",
             "1 where the files as they stand are in force, 0 where they are wrong and an earlier set is",
@@ -134,40 +187,30 @@ impl Store {
     /// again every [`LOOK_AGAIN`] for what it does not tell of.
     pub async fn follow(self: Arc<Self>) {
         let (changed, mut changes) = mpsc::channel::<()>(1);
-        // Held while it is needed; without it, looking again is all there is.
-        let _watcher = self.watch(changed.clone()).inspect_err(|error| {
-            tracing::warn!(%error, "changes are noticed only every {} s", LOOK_AGAIN.as_secs());
-        });
-        // What changed between loading and watching.
-        self.reload_apart().await;
-        tracing::info!("following the policies' files");
+        let mut watch = Watch::new(self.inputs.clone(), changed);
+        let mut told = false;
+        let mut begun = false;
         loop {
+            // Before what is there is read, so that no change falls between.
+            let watched = watch.renew();
+            if let Err(error) = &watched
+                && !told
+            {
+                tracing::warn!(%error, "changes are noticed only every {} s", LOOK_AGAIN.as_secs());
+            } else if watched.is_ok() && told {
+                tracing::info!("changes are noticed at once again");
+            }
+            told = watched.is_err();
+            self.reload_apart().await;
+            self.look_at_exceptions();
+            if !std::mem::replace(&mut begun, true) {
+                tracing::info!("following the policies' files");
+            }
             if timeout(LOOK_AGAIN, changes.recv()).await.is_ok() {
                 tokio::time::sleep(SETTLE).await;
                 while changes.try_recv().is_ok() {}
             }
-            self.reload_apart().await;
         }
-    }
-
-    fn watch(&self, changed: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
-        // One message is enough, however many events there are: a full channel says it already.
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| !event.kind.is_access()) {
-                changed.try_send(()).ok();
-            }
-        })?;
-        for input in &self.inputs {
-            // An editor replaces a file, so a watch on the file itself would end: its folder is watched, and of that
-            // nothing below it.
-            let (watched, depth) = if input.is_dir() {
-                (input.as_path(), RecursiveMode::Recursive)
-            } else {
-                (parent(input), RecursiveMode::NonRecursive)
-            };
-            watcher.watch(watched, depth)?;
-        }
-        Ok(watcher)
     }
 
     /// Reloads on a thread of its own: files are read and compiled there, and calls are answered meanwhile.
@@ -210,13 +253,27 @@ fn fingerprint(documents: &[Document], errors: &[ReadError]) -> u64 {
     hasher.finish()
 }
 
-fn parent(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+/// The files that hold documents.
+fn files(documents: &[Document]) -> HashSet<String> {
+    documents.iter().map(|document| document.origin.name().to_owned()).collect()
 }
 
 impl StoreMetrics {
     fn show(&self, loaded: &Loaded) {
-        self.policies.set(i64::try_from(loaded.set.policies().len()).unwrap_or(i64::MAX));
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let policies = loaded.set.policies();
+        self.policies.set(gauge(policies.len()));
+        self.entries.set(gauge(policies.iter().map(|policy| policy.entries().count()).sum()));
+        self.show_exceptions(loaded, unix_seconds());
         self.in_force.set(1);
+    }
+
+    fn show_exceptions(&self, loaded: &Loaded, now: i64) {
+        let unexpired = loaded.set.all_exceptions().filter(|exception| exception.expires() > now).count();
+        self.exceptions.set(i64::try_from(unexpired).unwrap_or(i64::MAX));
+        // Exact: seconds of Unix time stay far below 2^53.
+        #[allow(clippy::cast_precision_loss)]
+        let next = expiry::next(loaded.set.all_exceptions(), now).map_or(f64::INFINITY, |next| next as f64);
+        self.next_expiry.set(next);
     }
 }

@@ -3,7 +3,7 @@
 mod conflict;
 mod index;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::compile::{Facts, Policy};
 use crate::exceptions::Exception;
@@ -64,6 +64,13 @@ impl PolicySet {
             }
         }
         self
+    }
+
+    /// The exceptions, each once.
+    pub fn all_exceptions(&self) -> impl Iterator<Item = &Exception> {
+        let mut seen = HashSet::new();
+        let all = self.exceptions.values().flatten();
+        all.filter(move |exception| seen.insert((exception.namespace(), exception.name())))
     }
 
     /// The set that knows these traffic policies, for `requireTraffic`.
