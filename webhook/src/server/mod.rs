@@ -23,6 +23,7 @@
 mod bounded;
 mod call;
 mod connection;
+mod expiry;
 mod metrics;
 mod process;
 pub mod response;
@@ -46,7 +47,7 @@ use sallyport_admission::{Decision, Request};
 pub use routes::{Endpoint, Share};
 pub use serve::{Config, Drained, Limits, Server, ServerError};
 pub use signal::{hangups, terminated};
-pub use tls::{CertificateError, Identity};
+pub use tls::{CertificateError, Identity, Unservable};
 
 /// A decision, and by which policies it was made.
 #[derive(Clone, Debug, Default)]

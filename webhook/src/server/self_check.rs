@@ -14,6 +14,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use time::OffsetDateTime;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -70,7 +71,10 @@ pub(crate) async fn follow(
         }
         if reached == Reached::Yes {
             while Certificates::current(&certificates).await.leaf == current.leaf {
-                let _ = timeout(LOOK, certificates.renewed()).await;
+                // Whether or not anybody connects: that it has expired is to be told of when it has.
+                let left = current.not_after.saturating_sub(OffsetDateTime::now_utc().unix_timestamp());
+                let left = u64::try_from(left).map_or(LOOK, |left| Duration::from_secs(left + 1));
+                let _ = timeout(LOOK.min(left), certificates.renewed()).await;
             }
         } else {
             sleep(AGAIN).await;

@@ -4,7 +4,7 @@
 //! the file would miss; reading a few kilobytes costs less than a tenth of the handshake that follows.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
@@ -16,6 +16,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::sync::Notify;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use super::expiry::{Told, Validity};
 use super::self_issued;
 
 /// Whose certificate is served.
@@ -60,11 +61,26 @@ pub enum CertificateError {
         source: rustls::pki_types::pem::Error,
     },
     /// The certificate cannot be served with the key: they are no pair, or of a kind that is not supported.
-    #[error("the certificate and the key cannot be served: {0}")]
-    Pair(#[from] rustls::Error),
-    /// The certificate's validity cannot be read.
-    #[error("the certificate is no X.509: {0}")]
-    X509(String),
+    #[error("the certificate {} and the key {} cannot be served: {source}", certificate.display(), key.display())]
+    Pair {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's.
+        key: PathBuf,
+        /// Why.
+        source: Unservable,
+    },
+    /// The files hold a pair that is not valid now, and one that is would have to give way to it.
+    #[error("{} is not served: {reason}", certificate.display())]
+    NotValid {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// What was made for this run cannot be served.
+    #[error("the certificate that was made cannot be served: {0}")]
+    Made(#[from] Unservable),
     /// A certificate cannot be issued: a name is no DNS name.
     #[error("cannot issue a certificate: {0}")]
     Issue(#[from] rcgen::Error),
@@ -76,6 +92,17 @@ pub enum CertificateError {
         /// Why.
         source: std::io::Error,
     },
+}
+
+/// Why TLS cannot be spoken with a certificate and a key.
+#[derive(Debug, thiserror::Error)]
+pub enum Unservable {
+    /// They are no pair, or of a kind that is not supported.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+    /// The certificate's validity cannot be read.
+    #[error("the certificate is no X.509: {0}")]
+    X509(String),
 }
 
 /// What one connection is served with.
@@ -94,23 +121,32 @@ pub(crate) struct Current {
 impl Current {
     /// Whether clients whose clock says `now` (Unix time in seconds) take the certificate for valid.
     pub(crate) fn check(&self, now: i64) -> Result<(), String> {
-        let date = |seconds| {
-            OffsetDateTime::from_unix_timestamp(seconds)
-                .ok()
-                .and_then(|date| date.format(&Rfc3339).ok())
-                .unwrap_or_else(|| seconds.to_string())
-        };
-        if now > self.not_after {
-            Err(format!("the certificate expired at {}; expected one that is valid", date(self.not_after)))
-        } else if now < self.not_before {
-            Err(format!(
+        match self.validity(now) {
+            Validity::Expired => Err(format!(
+                "the certificate expired at {}; expected one that is valid",
+                date(self.not_after)
+            )),
+            Validity::NotYet => Err(format!(
                 "the certificate is not valid before {}; expected one that is",
                 date(self.not_before)
-            ))
-        } else {
-            Ok(())
+            )),
+            Validity::Valid | Validity::EndsSoon => Ok(()),
         }
     }
+
+    fn validity(&self, now: i64) -> Validity {
+        Validity::at(now, self.not_before, self.not_after)
+    }
+}
+
+/// Seconds of Unix time as RFC 3339.
+fn date(seconds: i64) -> String {
+    let date = OffsetDateTime::from_unix_timestamp(seconds).ok().and_then(|date| date.format(&Rfc3339).ok());
+    date.unwrap_or_else(|| seconds.to_string())
+}
+
+fn now() -> i64 {
+    OffsetDateTime::now_utc().unix_timestamp()
 }
 
 /// The certificate that is served now.
@@ -132,6 +168,26 @@ struct State {
     digest: [u8; 32],
     /// What was last logged about files that cannot be served; each complaint is made once.
     complaint: Option<String>,
+    told: Told,
+}
+
+impl State {
+    fn new(current: Current, digest: [u8; 32]) -> Self {
+        Self { current, digest, complaint: None, told: Told::default() }
+    }
+
+    /// Tells that what is served is not valid now, or will soon not be any more.
+    fn tell_validity(&mut self, now: i64) {
+        let validity = self.current.validity(now);
+        if !self.told.is_due(validity, now) {
+            return;
+        }
+        let not_after = date(self.current.not_after);
+        match self.current.check(now) {
+            Err(invalid) => tracing::error!(not_after, "{invalid}; the API server will refuse it"),
+            Ok(()) => tracing::warn!(not_after, "the certificate that is served expires soon"),
+        }
+    }
 }
 
 impl Certificates {
@@ -141,8 +197,8 @@ impl Certificates {
             Identity::Files { certificate, key } => {
                 let files = Files { certificate: certificate.clone(), key: key.clone() };
                 let pems = files.read()?;
-                let state = State { current: pems.parse(&files)?, digest: pems.digest(), complaint: None };
-                tell_validity(&state.current);
+                let mut state = State::new(pems.parse(&files)?, pems.digest());
+                state.tell_validity(now());
                 Ok(Self {
                     files: Some(files),
                     state: Mutex::new(state),
@@ -157,7 +213,7 @@ impl Certificates {
                         .map_err(|source| CertificateError::Write { path: path.clone(), source })?;
                 }
                 let current = serve(vec![issued.certificate], issued.key)?;
-                let state = State { current, digest: [0; 32], complaint: None };
+                let state = State::new(current, [0; 32]);
                 let ca_pem = Some(issued.ca_pem);
                 Ok(Self { files: None, state: Mutex::new(state), ca_pem, renewed: Notify::new() })
             }
@@ -185,28 +241,46 @@ impl Certificates {
     }
 
     fn last_good(&self) -> Current {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).current.clone()
+        let mut state = self.lock();
+        state.tell_validity(now());
+        state.current.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads the files; where they are new and a pair, that is what is served from now on. A pair that is half
-    /// written, or was never one, leaves the last good one in place.
+    /// written, or was never one, leaves the last good one in place, and so does one that is not valid now where the
+    /// last one is.
     fn refresh(&self) -> Current {
         let Some(files) = &self.files else { return self.last_good() };
-        let read = files.read();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let renewed = read.and_then(|pems| {
+        // One connection after the other, so that many that come at once take the file descriptors of one.
+        let mut state = self.lock();
+        let now = now();
+        let renewed = files.read().and_then(|pems| {
             let digest = pems.digest();
-            Ok(if digest == state.digest { None } else { Some((pems.parse(files)?, digest)) })
+            if digest == state.digest {
+                return Ok(None);
+            }
+            let next = pems.parse(files)?;
+            match next.check(now) {
+                Err(reason) if state.current.check(now).is_ok() => {
+                    Err(CertificateError::NotValid { certificate: files.certificate.clone(), reason })
+                }
+                _ => Ok(Some((next, digest))),
+            }
         });
         match renewed {
             Ok(None) => {
-                state.complaint = None;
+                if state.complaint.take().is_some() {
+                    tracing::info!("the certificate's files are right again");
+                }
                 state.current.outdated = false;
             }
             Ok(Some((current, digest))) => {
-                tracing::info!(not_after = current.not_after, "the certificate was renewed");
-                tell_validity(&current);
-                *state = State { current, digest, complaint: None };
+                tracing::info!(not_after = date(current.not_after), "the certificate was renewed");
+                *state = State::new(current, digest);
                 self.renewed.notify_one();
             }
             Err(error) => {
@@ -218,6 +292,7 @@ impl Certificates {
                 }
             }
         }
+        state.tell_validity(now);
         state.current.clone()
     }
 }
@@ -256,16 +331,17 @@ impl Pems {
             .map_err(|source| wrong(&files.certificate, "certificate", source))?;
         let key = PrivateKeyDer::from_pem_slice(&self.key)
             .map_err(|source| wrong(&files.key, "private key", source))?;
-        serve(chain, key)
+        serve(chain, key).map_err(|source| CertificateError::Pair {
+            certificate: files.certificate.clone(),
+            key: files.key.clone(),
+            source,
+        })
     }
 }
 
 /// TLS 1.2 and 1.3 with aws-lc-rs; HTTP/2 preferred. The provider is named here rather than installed for the whole
 /// process, so that no other crate's choice changes what is spoken.
-fn serve(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-) -> Result<Current, CertificateError> {
+fn serve(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Current, Unservable> {
     let (not_before, not_after) = validity(&chain)?;
     let leaf = chain.first().cloned().ok_or(rustls::Error::NoCertificatesPresented)?;
     let provider: CryptoProvider = rustls::crypto::aws_lc_rs::default_provider();
@@ -278,19 +354,13 @@ fn serve(
 }
 
 /// When all certificates of the chain are valid; an intermediate may expire before its leaf.
-fn validity(chain: &[CertificateDer<'_>]) -> Result<(i64, i64), CertificateError> {
+fn validity(chain: &[CertificateDer<'_>]) -> Result<(i64, i64), Unservable> {
     let (mut from, mut until) = (i64::MIN, i64::MAX);
     for der in chain {
         let (_, certificate) =
-            X509Certificate::from_der(der).map_err(|error| CertificateError::X509(error.to_string()))?;
+            X509Certificate::from_der(der).map_err(|error| Unservable::X509(error.to_string()))?;
         from = from.max(certificate.validity().not_before.timestamp());
         until = until.min(certificate.validity().not_after.timestamp());
     }
     Ok((from, until))
-}
-
-fn tell_validity(current: &Current) {
-    if let Err(invalid) = current.check(OffsetDateTime::now_utc().unix_timestamp()) {
-        tracing::error!("{invalid}; the API server will refuse it");
-    }
 }

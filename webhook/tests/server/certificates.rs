@@ -147,7 +147,12 @@ async fn a_server_that_has_no_certificate_does_not_start_and_says_which_file() {
     };
     check("", &one.key, "DIR/tls.crt holds no certificate in PEM").await;
     check(&one.certificate, "", "DIR/tls.key holds no private key in PEM").await;
-    check(&one.certificate, &other.key, "the certificate and the key cannot be served").await;
+    check(
+        &one.certificate,
+        &other.key,
+        "the certificate DIR/tls.crt and the key DIR/tls.key cannot be served",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -221,6 +226,14 @@ async fn a_certificate_that_is_not_valid_today_or_cannot_be_served_is_told_of() 
 
     // What is served is still right, and what would be is not.
     secret.swap(&valid.certificate, "no PEM");
+    assert!(unusable().await);
+    assert_eq!(server.get("/readyz").await.status, 200);
+    secret.swap(&valid.certificate, &valid.key);
+    assert!(!unusable().await);
+
+    // Nor does what is not valid take the place of what is.
+    secret.swap(&expired.certificate, &expired.key);
+    assert_eq!(served(&server.tls(&[]).await.unwrap()), valid.der);
     assert!(unusable().await);
     assert_eq!(server.get("/readyz").await.status, 200);
     secret.swap(&valid.certificate, &valid.key);
