@@ -75,7 +75,7 @@ impl Webhook {
         let address = |port: &str| -> Result<SocketAddr> {
             Ok(line[port].as_str().context("the log names no address")?.parse()?)
         };
-        let (admission, operations) = (address("admission")?, address("operations")?);
+        let (admission, operations) = (address("webhook")?, address("operations")?);
         let ca_pem = fs::read_to_string(ca)?;
         Ok(Self { process, log, ca_pem, admission, operations, _dir: dir })
     }

@@ -1,10 +1,11 @@
 //! The gate that the server asks: decisions over the policies in force.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use sallyport_admission::{Context, Decision, Finding, Mode, Request, Source, mutate, validate};
+use sallyport_admission::{Context, Decision, Finding, Mode, Policy, Request, Source, mutate, validate};
 use sallyport_policy::{GROUP, Severity};
 
 use crate::policies::{Loaded, Store, load};
@@ -80,6 +81,13 @@ impl Gate for PolicyGate {
 
     fn reads_managed_fields(&self) -> bool {
         self.managed_fields_were_read.load(Ordering::SeqCst) || self.current().set.reads_managed_fields()
+    }
+
+    fn violations(&self) -> Vec<(Arc<str>, Mode)> {
+        let loaded = self.store.current();
+        let entries = loaded.set.policies().iter().flat_map(Policy::entries);
+        let found: HashSet<_> = entries.map(|(source, mode)| (Arc::clone(&source.policy), mode)).collect();
+        found.into_iter().collect()
     }
 
     fn ready(&self) -> Result<(), String> {

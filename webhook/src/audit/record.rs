@@ -1,6 +1,7 @@
 //! One line of the audit log.
 
 use std::borrow::Cow;
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use sallyport_admission::{
 use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::format_description::well_known::Iso8601;
+use time::format_description::well_known::iso8601::{Config, TimePrecision};
 
 use crate::plain::{cut, visible_within};
 use crate::redact::redact;
@@ -48,6 +50,13 @@ impl Told {
             (change.before, change.after) = (None, None);
         }
         Self { request, generate_name, decision, policies }
+    }
+}
+
+impl Told {
+    /// Who makes the request.
+    pub(crate) fn user(&self) -> &str {
+        &self.request.user_info.username
     }
 }
 
@@ -252,10 +261,16 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
+/// RFC 3339 with microseconds, always six digits: so lines are in order as text, too.
+fn timestamp(time: OffsetDateTime) -> String {
+    const MICROSECONDS: u128 = Config::DEFAULT
+        .set_time_precision(TimePrecision::Second { decimal_digits: NonZeroU8::new(6) })
+        .encode();
+    time.format(&Iso8601::<MICROSECONDS>).unwrap_or_default()
+}
+
 fn now() -> String {
-    let now = OffsetDateTime::now_utc();
-    let now = now.replace_nanosecond(now.microsecond() * 1000).unwrap_or(now);
-    now.format(&Rfc3339).unwrap_or_default()
+    timestamp(OffsetDateTime::now_utc())
 }
 
 fn name(text: &str) -> Cow<'_, str> {
@@ -289,6 +304,8 @@ pub(crate) fn is_uuid(text: &str) -> bool {
 mod tests {
     use sallyport_admission::{Operation, UserInfo};
     use serde_json::json;
+
+    use time::format_description::well_known::Rfc3339;
 
     use super::*;
 
@@ -384,7 +401,8 @@ mod tests {
             assert_eq!(record.pointer(field), Some(&want), "{field}");
         }
         let time = record["time"].as_str().unwrap();
-        assert!(OffsetDateTime::parse(time, &Rfc3339).is_ok() && time.ends_with('Z'), "{time}");
+        assert!(OffsetDateTime::parse(time, &Rfc3339).is_ok(), "{time}");
+        assert_eq!(timestamp(OffsetDateTime::UNIX_EPOCH), "1970-01-01T00:00:00.000000Z");
     }
 
     #[test]

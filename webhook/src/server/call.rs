@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
 use axum::extract::Request as HttpRequest;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
-use sallyport_admission::{Decision, Operation, Request};
+use sallyport_admission::{Operation, Request};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{Instrument as _, Span, field};
 
+use super::connection::Peer;
 use super::metrics::{Metrics, Verdict};
 use super::review::{self, Malformed};
 use super::routes::Endpoint;
@@ -110,7 +111,9 @@ enum Failure {
     Overload,
     #[error("no decision within {} ms", .0.as_millis())]
     Deadline(Duration),
-    #[error("the decision could not be put on record in time: the audit log is not written as fast as calls come in")]
+    #[error(
+        "the decision could not be put on record in time: the audit log is not written as fast as calls come in"
+    )]
     NotOnRecord,
     #[error("the decision failed: this is a bug, and the log says more")]
     Panicked,
@@ -120,8 +123,8 @@ enum Failure {
 enum Class {
     /// The request is at fault.
     Malformed(StatusCode, &'static str),
-    /// We are: 503, so that the webhook's failurePolicy decides.
-    Unanswered(&'static str),
+    /// We are, or nobody knows who is: the webhook's failurePolicy decides.
+    Unanswered(StatusCode, &'static str),
 }
 
 impl Failure {
@@ -132,13 +135,14 @@ impl Failure {
             Self::TooLarge { .. } => Class::Malformed(StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
             Self::TooHeavy { .. } => Class::Malformed(StatusCode::PAYLOAD_TOO_LARGE, "too-heavy"),
             Self::TooManyContainers => Class::Malformed(StatusCode::PAYLOAD_TOO_LARGE, "too-many-containers"),
-            Self::SlowBody(_) => Class::Malformed(StatusCode::REQUEST_TIMEOUT, "slow-body"),
             Self::BrokenBody => Class::Malformed(StatusCode::BAD_REQUEST, "broken-body"),
             Self::Malformed(malformed) => Class::Malformed(StatusCode::BAD_REQUEST, malformed.fault.reason()),
-            Self::Overload => Class::Unanswered("overload"),
-            Self::Deadline(_) => Class::Unanswered("deadline"),
-            Self::NotOnRecord => Class::Unanswered("audit"),
-            Self::Panicked => Class::Unanswered("panic"),
+            // Whether its sender was slow, the network, or we were too busy to read it, can't be told here.
+            Self::SlowBody(_) => Class::Unanswered(StatusCode::REQUEST_TIMEOUT, "slow-body"),
+            Self::Overload => Class::Unanswered(StatusCode::SERVICE_UNAVAILABLE, "overload"),
+            Self::Deadline(_) => Class::Unanswered(StatusCode::SERVICE_UNAVAILABLE, "deadline"),
+            Self::NotOnRecord => Class::Unanswered(StatusCode::SERVICE_UNAVAILABLE, "audit"),
+            Self::Panicked => Class::Unanswered(StatusCode::SERVICE_UNAVAILABLE, "panic"),
         }
     }
 }
@@ -154,7 +158,7 @@ fn span(endpoint: Endpoint) -> Span {
             uid = field::Empty,
             kind = field::Empty,
             namespace = field::Empty,
-            name = field::Empty,
+            object = field::Empty,
             operation = field::Empty,
             verdict = field::Empty,
         );
@@ -165,7 +169,7 @@ fn span(endpoint: Endpoint) -> Span {
         uid = field::Empty,
         kind = field::Empty,
         namespace = field::Empty,
-        name = field::Empty,
+        object = field::Empty,
         operation = field::Empty,
     )
 }
@@ -178,41 +182,51 @@ pub(crate) async fn answer(admission: &Admission, endpoint: Endpoint, request: H
     let allowance = allowance(request.uri(), admission.limits.deadline);
     let deadline = Instant::now() + allowance;
     let unsent = request.extensions().get().map(Arc::clone).unwrap_or_default();
+    let version = request.version();
+    let peer = request.extensions().get().map(|Peer(address)| field::display(*address));
     async {
         let outcome = decide(admission, endpoint, request, allowance, deadline).await;
         let outcome = put_on_record(admission, endpoint, outcome, call.elapsed(), deadline).await;
-        let ms = call.elapsed().as_secs_f64() * 1000.0;
+        let ms = (call.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         match outcome {
             Ok(Decided { bytes, room, operation, verdict, told }) => {
-                tell(verdict, &told.decision, ms);
+                tell(verdict, &told, ms);
                 call.decided(operation, verdict, &told.decision);
                 let bytes = Unsent::hold(&unsent, bytes, room);
                 ([(header::CONTENT_TYPE, "application/json")], bytes).into_response()
             }
             Err(failure) => {
-                let (status, throttle) = match failure.class() {
-                    Class::Malformed(status, _) => (status, &admission.malformed),
-                    Class::Unanswered(_) => (StatusCode::SERVICE_UNAVAILABLE, &admission.unanswered),
+                let class = failure.class();
+                let throttle = match class {
+                    Class::Malformed(..) => &admission.malformed,
+                    Class::Unanswered(..) => &admission.unanswered,
                 };
                 let told = throttle.pass(std::time::Instant::now());
                 if told.is_none() {
                     admission.metrics.suppressed();
                 }
-                match (failure.class(), told) {
-                    (Class::Malformed(_, reason), told) => {
+                let status = match class {
+                    Class::Malformed(status, reason) => {
                         if let Some(suppressed) = told {
-                            tracing::warn!(reason, ms, suppressed, "malformed: {failure}");
+                            tracing::warn!(reason, peer, ms, suppressed, "malformed: {failure}");
                         }
                         call.malformed(reason);
+                        status
                     }
-                    (Class::Unanswered(reason), told) => {
+                    Class::Unanswered(status, reason) => {
                         if let Some(suppressed) = told {
-                            tracing::error!(reason, ms, suppressed, "unanswered: {failure}");
+                            tracing::error!(reason, peer, ms, suppressed, "unanswered: {failure}");
                         }
                         call.unanswered(reason);
+                        status
                     }
+                };
+                let mut response = (status, format!("{failure}\n")).into_response();
+                // RFC 9110 section 15.5.9: what is left of the body is not waited for. HTTP/2 has no such header.
+                if status == StatusCode::REQUEST_TIMEOUT && version < Version::HTTP_2 {
+                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
-                (status, format!("{failure}\n")).into_response()
+                response
             }
         }
     }
@@ -221,15 +235,29 @@ pub(crate) async fn answer(admission: &Admission, endpoint: Endpoint, request: H
 }
 
 /// Tells the log of a decision.
-fn tell(verdict: Verdict, decision: &Decision, ms: f64) {
+fn tell(verdict: Verdict, told: &Told, ms: f64) {
     let verdict_name = verdict.name();
     Span::current().record("verdict", verdict_name);
     match verdict {
         Verdict::Denied if tracing::enabled!(tracing::Level::INFO) => {
-            let mut sources: Vec<String> = decision.violations.iter().map(|v| v.source.to_string()).collect();
+            let violations = &told.decision.violations;
+            let mut sources: Vec<String> = violations.iter().map(|v| v.source.to_string()).collect();
             sources.dedup();
             let sources = sources.join(", ");
-            tracing::info!(verdict = verdict_name, by = &*in_log(&sources), ms, "decided");
+            let why = violations.first().map(|first| match first.path.as_str() {
+                "" => first.message.clone(),
+                path => format!("{path}: {}", first.message),
+            });
+            let why = why.as_deref().map(in_log).unwrap_or_default();
+            let user = in_log(told.user());
+            tracing::info!(
+                verdict = verdict_name,
+                by = &*in_log(&sources),
+                user = &*user,
+                why = &*why,
+                ms,
+                "decided"
+            );
         }
         Verdict::Denied => {}
         Verdict::Allowed | Verdict::Patched => tracing::debug!(verdict = verdict_name, ms, "decided"),
@@ -258,7 +286,7 @@ async fn put_on_record(
         Ok(decided) => Outcome::Decided { verdict: decided.verdict.name(), told: &decided.told },
         Err(failure) => match failure.class() {
             Class::Malformed(_, reason) => Outcome::Undecided { verdict: "malformed", reason },
-            Class::Unanswered(reason) => Outcome::Undecided { verdict: "unanswered", reason },
+            Class::Unanswered(_, reason) => Outcome::Undecided { verdict: "unanswered", reason },
         },
     };
     let line = Record::new(endpoint.path(), said, took).line();
@@ -405,7 +433,7 @@ fn describe(request: &Request) {
         uid = &*uid,
         kind = &*in_log(&kind),
         namespace = &*in_log(&request.namespace),
-        name = &*in_log(&request.name),
+        object = &*in_log(&request.name),
         operation = field::display(request.operation)
     );
 }
@@ -522,6 +550,7 @@ mod tests {
     use std::io::Write;
     use std::sync::Mutex;
 
+    use sallyport_admission::Decision;
     use serde_json::{Value, json};
     use tracing_subscriber::fmt::MakeWriter;
 
@@ -590,7 +619,8 @@ mod tests {
         }});
         let body = serde_json::to_vec(&body).unwrap();
         let log = Log::default();
-        let lines = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false);
+        // Its digits may be those that are looked for.
+        let lines = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).without_time();
         let told = || {
             let span = span(Endpoint::ValidatePolicies);
             let judged = span.in_scope(|| judge(&Refusing, Endpoint::ValidatePolicies, &body, &memory()));
@@ -600,7 +630,12 @@ mod tests {
         [
             tracing::subscriber::with_default(lines.finish(), told),
             tracing::subscriber::with_default(
-                tracing_subscriber::fmt().with_writer(log.clone()).json().with_span_list(false).finish(),
+                tracing_subscriber::fmt()
+                    .with_writer(log.clone())
+                    .without_time()
+                    .json()
+                    .with_span_list(false)
+                    .finish(),
                 told,
             ),
         ]

@@ -1,5 +1,7 @@
 //! One connection, from accept to close.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use rustls::AlertDescription;
 use time::OffsetDateTime;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -20,6 +23,7 @@ use super::metrics::Metrics;
 use super::seats::Seat;
 use super::serve::{Limits, Phase};
 use super::stall::{Stall, Watched};
+use super::throttle::Throttle;
 use super::tls::Certificates;
 use super::unsent::Unsent;
 
@@ -45,23 +49,112 @@ pub(crate) struct Port {
     pub(crate) until: Phase,
     pub(crate) phase: watch::Receiver<Phase>,
     /// `None` where plain HTTP/1.1 is spoken.
-    pub(crate) tls: Option<(Arc<Certificates>, Metrics)>,
+    pub(crate) tls: Option<Tls>,
+}
+
+/// What is needed to shake hands, and to tell of it.
+#[derive(Clone)]
+pub(crate) struct Tls {
+    pub(crate) certificates: Arc<Certificates>,
+    pub(crate) metrics: Metrics,
+    /// Of lines about handshakes that fail.
+    pub(crate) failures: Arc<Throttle>,
+}
+
+/// Who is at the other end, as calls are told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// Why a handshake came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HandshakeFailure {
+    /// The client closed the connection first, as a port's probe does.
+    Closed,
+    /// The client does not take the certificate.
+    RejectedCertificate,
+    /// It did not end in time.
+    Timeout,
+    /// What was spoken was no TLS, or none that is spoken here.
+    Tls,
+}
+
+impl HandshakeFailure {
+    pub(crate) const ALL: [Self; 4] = [Self::Closed, Self::RejectedCertificate, Self::Timeout, Self::Tls];
+
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::RejectedCertificate => "rejected-certificate",
+            Self::Timeout => "timeout",
+            Self::Tls => "tls",
+        }
+    }
+
+    fn of(error: &io::Error) -> Self {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+        if matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof) {
+            return Self::Closed;
+        }
+        match error.get_ref().and_then(|error| error.downcast_ref()) {
+            Some(rustls::Error::AlertReceived(alert)) if is_about_certificate(*alert) => {
+                Self::RejectedCertificate
+            }
+            _ => Self::Tls,
+        }
+    }
+}
+
+/// RFC 8446 section 6.2. Which of them is sent for an authority that the client does not know, clients differ in.
+fn is_about_certificate(alert: AlertDescription) -> bool {
+    use AlertDescription::{
+        BadCertificate, CertificateExpired, CertificateRevoked, CertificateUnknown, DecryptError, UnknownCA,
+        UnsupportedCertificate,
+    };
+    matches!(
+        alert,
+        BadCertificate
+            | CertificateExpired
+            | CertificateRevoked
+            | CertificateUnknown
+            // Another authority of the same name: its signature does not fit.
+            | DecryptError
+            | UnknownCA
+            | UnsupportedCertificate
+    )
+}
+
+impl Tls {
+    /// Counts a handshake that came to nothing, and tells of it.
+    fn failed(&self, failure: HandshakeFailure, error: &io::Error, peer: SocketAddr) {
+        self.metrics.handshake_failed(failure);
+        if failure == HandshakeFailure::Closed {
+            return tracing::debug!(%peer, %error, "a client left during the TLS handshake");
+        }
+        let Some(suppressed) = self.failures.pass(std::time::Instant::now()) else {
+            return self.metrics.suppressed();
+        };
+        match failure {
+            HandshakeFailure::RejectedCertificate => tracing::warn!(
+                %peer, %error, suppressed,
+                "a client rejects the certificate: its caBundle may be that of another authority"
+            ),
+            _ => tracing::warn!(%peer, %error, suppressed, "a TLS handshake failed"),
+        }
+    }
 }
 
 impl Port {
     /// Serves a connection until either side closes it, or another needs its seat.
-    pub(crate) async fn serve(self, tcp: TcpStream, seat: Seat) {
+    pub(crate) async fn serve(self, tcp: TcpStream, peer: SocketAddr, seat: Seat) {
         if let Err(error) = tcp.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
         let (tcp, stall) = Watched::new(tcp);
-        let Some((certificates, metrics)) = &self.tls else {
-            return self.http(tcp, false, &stall, &seat).await;
-        };
-        let _counted = metrics.connected();
+        let Some(tls) = self.tls.clone() else { return self.http(tcp, peer, false, &stall, &seat).await };
+        let _counted = tls.metrics.connected();
         let handshake = async {
-            let current = Certificates::current(certificates).await;
-            metrics.serves(&current, OffsetDateTime::now_utc().unix_timestamp());
+            let current = Certificates::current(&tls.certificates).await;
+            tls.metrics.serves(&current, OffsetDateTime::now_utc().unix_timestamp());
             TlsAcceptor::from(current.config).accept(tcp).await
         };
         let handshake = async {
@@ -71,28 +164,24 @@ impl Port {
             }
         };
         let Some(done) = handshake.await else {
-            tracing::debug!("a TLS handshake gave way to another connection");
+            tls.metrics.gave_way();
+            tracing::debug!(%peer, "a TLS handshake gave way to another connection");
             return;
         };
         match done {
-            Ok(Ok(tls)) => {
-                let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
-                self.http(tls, http2, &stall, &seat).await;
+            Ok(Ok(io)) => {
+                let http2 = io.get_ref().1.alpn_protocol() == Some(b"h2");
+                self.http(io, peer, http2, &stall, &seat).await;
             }
-            Ok(Err(error)) => {
-                metrics.handshake_failed("tls");
-                tracing::debug!(%error, "a TLS handshake failed");
-            }
-            Err(_) => {
-                metrics.handshake_failed("timeout");
-                tracing::debug!("a TLS handshake took too long");
-            }
+            Ok(Err(error)) => tls.failed(HandshakeFailure::of(&error), &error, peer),
+            Err(_) => tls.failed(HandshakeFailure::Timeout, &io::ErrorKind::TimedOut.into(), peer),
         }
     }
 
     async fn http<I: AsyncRead + AsyncWrite + Unpin + 'static>(
         self,
         io: I,
+        peer: SocketAddr,
         http2: bool,
         stall: &Stall,
         seat: &Seat,
@@ -115,6 +204,7 @@ impl Port {
         let router = TowerToHyperService::new(self.router);
         let unsent = Arc::new(Unsent::default());
         let service = service_fn(|mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer));
             let busy = seat.begin();
             request.extensions_mut().insert(Arc::clone(&unsent));
             let answer = router.call(request);
@@ -152,6 +242,9 @@ impl Port {
                     quiet = every(LINGER);
                 }
                 () = seat.wanted(), if !ending => {
+                    if let Some(tls) = &self.tls {
+                        tls.metrics.gave_way();
+                    }
                     ending = true;
                     connection.as_mut().graceful_shutdown();
                     quiet = every(GIVE_WAY);

@@ -17,6 +17,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use sallyport_admission::{Decision, Finding, Mode, Operation};
 
+use super::connection::HandshakeFailure;
 use super::process::Process;
 use super::review::Fault;
 use super::routes::Endpoint;
@@ -28,9 +29,9 @@ pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 /// What all names of ours begin with.
 pub(crate) const PREFIX: &str = "sallyport";
 
-/// From half the time of a small review to the API server's longest timeout, in seconds.
-const DURATIONS: [f64; 13] =
-    [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0, 30.0];
+/// From half the time of a small review to the deadline, in seconds.
+const DURATIONS: [f64; 14] =
+    [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 2.5, 5.0, 10.0];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Answered {
@@ -44,18 +45,11 @@ const POLICIES: usize = 1000;
 /// The name under which they do. No policy has it: a resource's name holds no brackets.
 const OTHERS: &str = "(other)";
 
-/// Calls without a decision, for a reason that is no fault of the body.
-const UNANSWERED: [&str; 5] = ["overload", "deadline", "panic", "audit", "client-left"];
+/// Calls without a decision, for a reason that is no fault of what the body says.
+const UNANSWERED: [&str; 5] = ["overload", "deadline", "slow-body", "panic", "audit"];
 /// Requests refused before their body is decoded.
-const REFUSED: [&str; 7] = [
-    "content-type",
-    "content-encoding",
-    "too-large",
-    "too-heavy",
-    "too-many-containers",
-    "slow-body",
-    "broken-body",
-];
+const REFUSED: [&str; 6] =
+    ["content-type", "content-encoding", "too-large", "too-heavy", "too-many-containers", "broken-body"];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct By {
@@ -81,10 +75,13 @@ pub(crate) struct Metrics {
     in_flight: Gauge,
     malformed: Family<Because, Counter>,
     unanswered: Family<Because, Counter>,
+    left: Counter,
     violations: Family<By, Counter>,
     policies: Arc<Mutex<HashSet<Arc<str>>>>,
     handshakes: Family<Because, Counter>,
     connections: Gauge,
+    connections_limit: Gauge,
+    gave_way: Counter,
     not_after: Gauge<f64, AtomicU64>,
     unusable: Gauge,
     suppressed: Counter,
@@ -103,10 +100,13 @@ impl Metrics {
             in_flight: Gauge::default(),
             malformed: Family::default(),
             unanswered: Family::default(),
+            left: Counter::default(),
             violations: Family::default(),
             policies: Arc::default(),
             handshakes: Family::default(),
             connections: Gauge::default(),
+            connections_limit: Gauge::default(),
+            gave_way: Counter::default(),
             not_after: Gauge::default(),
             unusable: Gauge::default(),
             suppressed: Counter::default(),
@@ -117,23 +117,36 @@ impl Metrics {
         registry.register("build", "The program", version);
         registry.register(
             "log_lines_suppressed",
-            "Lines about malformed or unanswered requests that were left out of the log",
+            "Lines about malformed or unanswered requests, and about failed TLS handshakes, that were left out of the log",
             metrics.suppressed.clone(),
         );
         let admission = registry.sub_registry_with_prefix("admission");
         admission.register("requests", "Admission requests that were decided", metrics.requests.clone());
         admission.register_with_unit(
             "duration",
-            "From a request's headers to its decision",
+            "From a request's headers to its answer, of those that were decided; waiting for the audit log included",
             Unit::Seconds,
             metrics.durations.clone(),
         );
-        admission.register("in_flight", "Admission requests being decided", metrics.in_flight.clone());
-        admission.register("malformed", "Requests that are no AdmissionReview", metrics.malformed.clone());
+        admission.register(
+            "in_flight",
+            "Admission requests without an answer yet",
+            metrics.in_flight.clone(),
+        );
+        admission.register(
+            "malformed",
+            "Requests that were refused as they stood (4xx): no AdmissionReview, or too large a one",
+            metrics.malformed.clone(),
+        );
         admission.register(
             "unanswered",
-            "Admission requests answered 503, or left by the client: the webhook's failurePolicy decided",
+            "Admission requests without a decision (503, or 408 where the body was not there in time): the webhook's failurePolicy decided",
             metrics.unanswered.clone(),
+        );
+        admission.register(
+            "left",
+            "Admission requests that their client gave up before there was an answer",
+            metrics.left.clone(),
         );
         admission.register(
             "violations",
@@ -141,7 +154,7 @@ impl Metrics {
             metrics.violations.clone(),
         );
         let tls = registry.sub_registry_with_prefix("tls");
-        tls.register("handshake_failures", "Connections that never spoke TLS", metrics.handshakes.clone());
+        tls.register("handshake_failures", "TLS handshakes that came to nothing", metrics.handshakes.clone());
         tls.register(
             "certificate_expiry_timestamp_seconds",
             "When the first certificate of the chain that is served expires, in Unix time",
@@ -156,6 +169,16 @@ impl Metrics {
             "connections",
             "Connections of the TLS port, handshakes included",
             metrics.connections.clone(),
+        );
+        tls.register(
+            "connections_limit",
+            "Connections that the TLS port may have",
+            metrics.connections_limit.clone(),
+        );
+        tls.register(
+            "connections_gave_way",
+            "Connections of the TLS port that were closed because another needed their place",
+            metrics.gave_way.clone(),
         );
         metrics
     }
@@ -179,8 +202,16 @@ impl Metrics {
         for reason in UNANSWERED {
             drop(self.unanswered.get_or_create(&Because { reason }));
         }
-        for reason in ["tls", "timeout"] {
-            drop(self.handshakes.get_or_create(&Because { reason }));
+        for failure in HandshakeFailure::ALL {
+            drop(self.handshakes.get_or_create(&Because { reason: failure.reason() }));
+        }
+    }
+
+    /// That policies with violations in these modes are in force: their series begin at 0, too.
+    pub(crate) fn begin_violations(&self, policies: impl IntoIterator<Item = (Arc<str>, Mode)>) {
+        for (policy, mode) in policies {
+            let policy = self.known(&policy);
+            drop(self.violations.get_or_create(&By { policy, mode: name(mode) }));
         }
     }
 
@@ -190,8 +221,17 @@ impl Metrics {
         Call { metrics: self, endpoint, begun: Instant::now(), ended: false }
     }
 
-    pub(crate) fn handshake_failed(&self, reason: &'static str) {
-        self.handshakes.get_or_create(&Because { reason }).inc();
+    pub(crate) fn handshake_failed(&self, failure: HandshakeFailure) {
+        self.handshakes.get_or_create(&Because { reason: failure.reason() }).inc();
+    }
+
+    /// How many connections there may be.
+    pub(crate) fn bounded(&self, connections: usize) {
+        self.connections_limit.set(i64::try_from(connections).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn gave_way(&self) {
+        self.gave_way.inc();
     }
 
     /// What is served to connections that begin at `now`, in Unix time.
@@ -214,11 +254,7 @@ impl Metrics {
 
     /// What a decision about a workload found, by policy.
     fn found(&self, decision: &Decision) {
-        let mode = |finding: &Finding| match finding.mode {
-            Mode::Enforce => "Enforce",
-            Mode::Warn => "Warn",
-            Mode::Audit => "Audit",
-        };
+        let mode = |finding: &Finding| name(finding.mode);
         let refused = decision.violations.iter().map(|finding| (finding, "Enforce"));
         let told = decision.warnings.iter().map(|finding| (finding, mode(finding)));
         let excepted = decision.excepted.iter().map(|finding| (finding, "Excepted"));
@@ -282,7 +318,7 @@ impl Drop for Call<'_> {
     fn drop(&mut self) {
         self.metrics.in_flight.dec();
         if !self.ended {
-            self.metrics.unanswered.get_or_create(&Because { reason: "client-left" }).inc();
+            self.metrics.left.inc();
         }
     }
 }
@@ -298,6 +334,14 @@ impl Drop for Connected {
 
 const OPERATIONS: [Operation; 4] =
     [Operation::Create, Operation::Update, Operation::Delete, Operation::Connect];
+
+fn name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Enforce => "Enforce",
+        Mode::Warn => "Warn",
+        Mode::Audit => "Audit",
+    }
+}
 
 fn operation(operation: Operation) -> &'static str {
     match operation {
@@ -364,7 +408,8 @@ mod tests {
             "sallyport_admission_unanswered_total{reason=\"deadline\"} 0",
             "sallyport_admission_malformed_total{reason=\"duplicate\"} 0",
             "sallyport_admission_duration_seconds_count{path=\"/mutate\"} 0",
-            "sallyport_tls_handshake_failures_total{reason=\"tls\"} 0",
+            "sallyport_admission_left_total 0",
+            "sallyport_tls_handshake_failures_total{reason=\"rejected-certificate\"} 0",
             "sallyport_tls_certificate_unusable 0",
             concat!("sallyport_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
         ] {

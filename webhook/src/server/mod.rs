@@ -42,7 +42,7 @@ mod weight;
 
 use std::sync::Arc;
 
-use sallyport_admission::{Decision, Request};
+use sallyport_admission::{Decision, Mode, Request};
 
 pub use routes::{Endpoint, Share};
 pub use serve::{Config, Drained, Limits, Server, ServerError};
@@ -82,6 +82,11 @@ pub trait Gate: Send + Sync + 'static {
     /// to all but [`Gate::check_resource`]. Once a decision that does was made, this must be true.
     fn reads_managed_fields(&self) -> bool {
         true
+    }
+
+    /// The policies in force, and the modes in which they may find violations.
+    fn violations(&self) -> Vec<(Arc<str>, Mode)> {
+        Vec::new()
     }
 
     /// Whether decisions can be made yet.

@@ -135,6 +135,7 @@ async fn exposition(State(state): State<Arc<Operations>>) -> Response {
     // Read here too: without connections nobody else would notice that a certificate was renewed.
     let current = Certificates::current(&state.certificates).await;
     state.metrics.serves(&current, OffsetDateTime::now_utc().unix_timestamp());
+    state.metrics.begin_violations(state.gate.violations());
     match metrics::exposition(&state.registry, &state.metrics) {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),

@@ -14,16 +14,17 @@ use tokio::time::timeout;
 
 use super::Gate;
 use super::call::Admission;
-use super::connection::Port;
+use super::connection::{Port, Tls};
 use super::metrics::{Metrics, PREFIX};
 use super::routes::{self, Operations};
 use super::seats::{ASK_AGAIN, Seats};
 use super::self_check::{self, Reached};
+use super::throttle::Throttle;
 use super::tls::{CertificateError, Certificates, Identity};
 use crate::audit::AuditLog;
 
 /// Connections that the plain port has at a time: the kubelet, Prometheus and somebody's curl.
-const OPERATIONS_CONNECTIONS: usize = 64;
+pub(crate) const OPERATIONS_CONNECTIONS: usize = 64;
 /// How long the plain port waits for its own answers once all else has ended.
 const OPERATIONS_DRAIN: Duration = Duration::from_secs(1);
 /// Connections that wait in the kernel to be accepted, where it allows as many. Beyond that it drops what arrives, and a
@@ -174,6 +175,7 @@ impl Server {
         let certificates = Arc::new(Certificates::load(&config.identity)?);
         let mut registry = Registry::default();
         let metrics = Metrics::new(&mut registry);
+        metrics.bounded(config.limits.connections);
         let addresses = (admission_addr, operations_addr);
         let limits = config.limits;
         let audit = None;
@@ -241,10 +243,14 @@ impl Server {
             limits: self.limits,
             until: Phase::Draining,
             phase,
-            tls: Some((self.certificates, self.metrics)),
+            tls: Some(Tls {
+                certificates: self.certificates,
+                metrics: self.metrics,
+                failures: Arc::default(),
+            }),
         };
         let (addresses, limits) = (self.addresses, self.limits);
-        tracing::info!(admission = %addresses.0, operations = %addresses.1, "listening");
+        tracing::info!(webhook = %addresses.0, operations = %addresses.1, "listening");
 
         let ending = async {
             shutdown.await;
@@ -272,10 +278,12 @@ impl Server {
             ended = serving => ended,
             never = checking => never,
         };
+        if drained.cut > 0 {
+            tracing::warn!(connections = drained.cut, "cut connections that did not end in time");
+        }
         if let Some(audit) = self.audit {
             audit.close().await;
         }
-        tracing::info!(cut = drained.cut, "ended");
         drained
     }
 }
@@ -303,6 +311,7 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
 /// Accepts until the port's phase is over; the listener is closed when this returns.
 async fn accept(listener: TcpListener, port: Port, most: usize) -> JoinSet<()> {
     let seats = Seats::new(most);
+    let failures = Throttle::of(1);
     // Accepted, and without a seat yet.
     let mut waiting = None;
     let mut connections = JoinSet::new();
@@ -315,19 +324,21 @@ async fn accept(listener: TcpListener, port: Port, most: usize) -> JoinSet<()> {
             () = &mut over => return connections,
             Some(ended) = connections.join_next() => report(ended),
             Some(seat) = seats.take(), if waiting.is_some() => {
-                if let Some(tcp) = waiting.take() {
-                    connections.spawn(port.clone().serve(tcp, seat));
+                if let Some((tcp, peer)) = waiting.take() {
+                    connections.spawn(port.clone().serve(tcp, peer, seat));
                 }
             }
             () = tokio::time::sleep(ASK_AGAIN), if waiting.is_some() => seats.make_room(),
             accepted = listener.accept(), if waiting.is_none() => match accepted {
-                Ok((tcp, _)) => {
-                    waiting = Some(tcp);
+                Ok(accepted) => {
+                    waiting = Some(accepted);
                     seats.make_room();
                 }
                 Err(error) if is_the_clients(&error) => tracing::debug!(%error, "a connection was not accepted"),
                 Err(error) => {
-                    tracing::error!(%error, "cannot accept connections");
+                    if let Some(suppressed) = failures.pass(std::time::Instant::now()) {
+                        tracing::error!(%error, suppressed, "cannot accept connections");
+                    }
                     tokio::time::sleep(ACCEPT_AGAIN).await;
                 }
             }

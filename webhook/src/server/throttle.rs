@@ -8,8 +8,16 @@ const MOST: u32 = 10;
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Lets the first lines of each second through, and counts the others.
-#[derive(Default)]
-pub(crate) struct Throttle(Mutex<State>);
+pub(crate) struct Throttle {
+    most: u32,
+    state: Mutex<State>,
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self::of(MOST)
+    }
+}
 
 #[derive(Default)]
 struct State {
@@ -19,13 +27,18 @@ struct State {
 }
 
 impl Throttle {
+    /// One that lets so many lines through.
+    pub(crate) fn of(most: u32) -> Self {
+        Self { most, state: Mutex::default() }
+    }
+
     /// Whether a line may be written now: if so, how many before it were not.
     pub(crate) fn pass(&self, now: Instant) -> Option<u64> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.since.is_none_or(|since| now.saturating_duration_since(since) >= PERIOD) {
             (state.since, state.told) = (Some(now), 0);
         }
-        if state.told >= MOST {
+        if state.told >= self.most {
             state.suppressed += 1;
             return None;
         }

@@ -120,7 +120,7 @@ impl Program {
         let mut program = Self { child, lines, said: Vec::new(), dir, admission: none, operations: none };
         let listening = program.says("listening");
         let address = |port: &str| listening[port].as_str().unwrap().parse().unwrap();
-        (program.admission, program.operations) = (address("admission"), address("operations"));
+        (program.admission, program.operations) = (address("webhook"), address("operations"));
         program
     }
 

@@ -240,3 +240,15 @@ async fn a_certificate_that_is_not_valid_today_or_cannot_be_served_is_told_of() 
     assert!(!unusable().await);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_client_that_trusts_another_authority_is_counted_as_such() {
+    let (ca, other) = (authority(), authority());
+    let pair = pair(&ca);
+    let secret = Secret::mount(&pair.certificate, &pair.key);
+    let server = Running::identified(Fake::allowing(), limits(), secret.identity(), Some(other.pem())).await;
+    assert!(server.tls(&["http/1.1"]).await.is_err());
+    let rejected = "sallyport_tls_handshake_failures_total{reason=\"rejected-certificate\"} 1\n";
+    within(async { while !server.get("/metrics").await.text.contains(rejected) {} }).await;
+    server.stop().await;
+}

@@ -72,6 +72,9 @@ async fn a_body_that_never_arrives_is_408() {
     let answer = String::from_utf8(answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer}");
     assert!(answer.ends_with("the body did not arrive in time; expected it within 30 ms\n"), "{answer}");
+    assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    let metrics = server.get("/metrics").await.text;
+    assert!(metrics.contains("sallyport_admission_unanswered_total{reason=\"slow-body\"} 1\n"), "{metrics}");
     server.stop().await;
 }
 
@@ -164,6 +167,8 @@ async fn who_is_idle_gives_way_whatever_they_said_so_far() {
     let metrics = server.get("/metrics").await.text;
     let connections = metrics.lines().find_map(|line| line.strip_prefix("sallyport_tls_connections "));
     assert!(connections.unwrap().parse::<u32>().unwrap() <= 4, "{connections:?}");
+    assert!(metrics.contains("sallyport_tls_connections_limit 4\n"), "{metrics}");
+    assert!(!metrics.contains("sallyport_tls_connections_gave_way_total 0\n"), "{metrics}");
     drop((open, idle));
     server.stop().await;
 }

@@ -55,7 +55,7 @@ async fn metrics_tell_what_was_decided_and_hold_no_label_from_a_client() {
         "sallyport_admission_requests_total{path=\"/validate-policies\",operation=\"CREATE\",verdict=\"allowed\"} 1",
         "# UNIT sallyport_admission_duration_seconds seconds",
         "sallyport_admission_duration_seconds_count{path=\"/mutate\"} 4",
-        "sallyport_admission_duration_seconds_bucket{le=\"30.0\",path=\"/mutate\"} 4",
+        "sallyport_admission_duration_seconds_bucket{le=\"10.0\",path=\"/mutate\"} 4",
         "sallyport_admission_in_flight 0",
         "sallyport_admission_malformed_total{reason=\"missing\"} 1",
         "# TYPE sallyport_tls_certificate_expiry_timestamp_seconds gauge",
