@@ -8,6 +8,7 @@ mod exceptions_in_vain;
 mod explain;
 mod fields;
 mod judge;
+mod log;
 mod man;
 mod offline;
 mod output;

@@ -11,17 +11,13 @@ use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::Signal;
-use tracing_subscriber::Registry;
-use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets};
-use tracing_subscriber::layer::{Layer, SubscriberExt as _};
-use tracing_subscriber::util::SubscriberInitExt as _;
 
+use super::log::{self, Log, LogFormat};
 use super::{Ending, check, is_stdin, terminal, told};
 use crate::audit::{self, AuditLog, Destination};
 use crate::gate::PolicyGate;
 use crate::policies::{Settings, Store};
-use crate::server::{Config, Identity, Server, hangups, terminated};
-use crate::source::Colour;
+use crate::server::{Config, Drained, Identity, Server, fit_to_descriptors, hangups, terminated};
 use crate::traces::Traces;
 use sallyport_admission::MeshImage;
 
@@ -83,14 +79,6 @@ pub(super) struct ServeArgs {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum LogFormat {
-    /// For people
-    Text,
-    /// One JSON object a line
-    Json,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum WhenFull {
     /// It waits, and is answered 503 at its deadline: no decision is given that is not on record
     Block,
@@ -105,19 +93,16 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 
 pub(super) fn run(args: ServeArgs) -> anyhow::Result<Ending> {
     let format = args.log_format;
-    let traces = match Traces::start(args.otlp_endpoint.as_deref()) {
-        Ok(traces) => traces,
+    let endpoint = args.otlp_endpoint.as_deref();
+    let (filter, traces) = match log::chosen().and_then(|filter| Ok((filter, Traces::start(endpoint)?))) {
+        Ok(chosen) => chosen,
         Err(error) => {
-            start_log(format, None);
+            let _log = Log::start(format, None, None);
             return refuse(format, error);
         }
     };
-    start_log(format, traces.as_ref());
-    let ending = start(args).or_else(|error| refuse(format, error));
-    if let Some(traces) = traces {
-        traces.end();
-    }
-    ending
+    let log = Log::start(format, filter, traces.as_ref());
+    start(args, &log, traces.as_ref()).or_else(|error| refuse(format, error))
 }
 
 /// Says why the program does not start, as the log is written.
@@ -131,7 +116,7 @@ fn refuse(format: LogFormat, error: anyhow::Error) -> anyhow::Result<Ending> {
     }
 }
 
-fn start(args: ServeArgs) -> anyhow::Result<Ending> {
+fn start(args: ServeArgs, log: &Log, traces: Option<&Traces>) -> anyhow::Result<Ending> {
     if !args.standalone {
         bail!(
             "serving from a cluster's own policies is not there yet; serve from files with --standalone --policies DIR"
@@ -145,7 +130,8 @@ fn start(args: ServeArgs) -> anyhow::Result<Ending> {
     }
     let mut spared = args.exclude_namespace.clone();
     spared.extend(args.namespace.clone());
-    let settings = Settings { mesh_images: args.mesh_image.clone(), spared, none_allowed: args.allow_no_policies };
+    let settings =
+        Settings { mesh_images: args.mesh_image.clone(), spared, none_allowed: args.allow_no_policies };
     let store = match Store::open(args.policies.clone(), settings) {
         Ok(store) => Arc::new(store),
         Err(findings) if args.log_format == LogFormat::Json => {
@@ -179,7 +165,13 @@ fn start(args: ServeArgs) -> anyhow::Result<Ending> {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "a panic, which is a bug: {}", reason(panic.payload()));
     }));
-    to_the_end(tokio::runtime::Builder::new_multi_thread().enable_all().build()?, serve(args, store))
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let drained = to_the_end(runtime, serve(args, store, log, traces))?;
+    if let Some(traces) = traces {
+        traces.end();
+    }
+    tracing::info!(cut = drained.cut, "ended");
+    Ok(Ending::Passed)
 }
 
 /// What is told of a panic. A text that was made for it may quote what was being decided about, as the standard
@@ -197,36 +189,6 @@ fn to_the_end<F: Future>(runtime: Runtime, future: F) -> F::Output {
     let ended = runtime.block_on(future);
     runtime.shutdown_timeout(GRACE);
     ended
-}
-
-/// What is logged unless `RUST_LOG` says otherwise. The HTTP/2 library warns of every connection that breaks its rules:
-/// who can connect could fill the log.
-const LOGGED: &str = "info,h2=error";
-
-fn start_log(format: LogFormat, traces: Option<&Traces>) {
-    // An empty RUST_LOG, as a manifest's empty entry gives, would silence errors too.
-    let chosen = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|chosen| !chosen.trim().is_empty());
-    let filter =
-        chosen.and_then(|chosen| EnvFilter::try_new(chosen).ok()).unwrap_or_else(|| EnvFilter::new(LOGGED));
-    let log = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
-    // A log that can't be written must not end what it is about: told of that, the subscriber would panic.
-    let log = log.log_internal_errors(false);
-    let log: Box<dyn Layer<Registry> + Send + Sync> = match format {
-        LogFormat::Text => Box::new(log.with_ansi(Colour::for_stream(&io::stderr()) == Colour::On)),
-        LogFormat::Json => Box::new(log.json().flatten_event(true).with_span_list(false)),
-    };
-    let Some(traces) = traces else {
-        return tracing_subscriber::registry().with(log).with(filter).init();
-    };
-    // What is logged and what is traced are chosen apart.
-    let spans = tracing_opentelemetry::layer()
-        .with_tracer(traces.tracer())
-        .with_location(false)
-        .with_threads(false)
-        .with_target(false)
-        .with_tracked_inactivity(false)
-        .with_filter(Targets::new().with_target("sallyport", LevelFilter::INFO));
-    tracing_subscriber::registry().with(log.with_filter(filter)).with(spans).init();
 }
 
 fn open_audit_log(path: &Path, when_full: WhenFull) -> anyhow::Result<AuditLog> {
@@ -251,7 +213,12 @@ async fn obey(mut hangups: Signal, audit: Option<AuditLog>) {
     }
 }
 
-async fn serve(args: ServeArgs, store: Arc<Store>) -> anyhow::Result<Ending> {
+async fn serve(
+    args: ServeArgs,
+    store: Arc<Store>,
+    log: &Log,
+    traces: Option<&Traces>,
+) -> anyhow::Result<Drained> {
     let identity = match (args.tls_cert, args.tls_key) {
         (Some(certificate), Some(key)) => Identity::Files { certificate, key },
         _ => Identity::SelfIssued { names: args.tls_name, ca: args.ca_file },
@@ -259,9 +226,14 @@ async fn serve(args: ServeArgs, store: Arc<Store>) -> anyhow::Result<Ending> {
     let mut config = Config { admission: args.listen, operations: args.operations, ..Config::new(identity) };
     // No load balancer has to be told first.
     config.limits.shutdown_delay = Duration::ZERO;
+    fit_to_descriptors(&mut config.limits);
     let gate = Arc::new(PolicyGate::new(Arc::clone(&store)));
     let mut server = Server::bind(config, gate).await?;
     store.register(server.registry_mut());
+    log.register(server.registry_mut());
+    if let Some(traces) = traces {
+        traces.register(server.registry_mut());
+    }
     let audit = match &args.audit_log {
         Some(path) => Some(open_audit_log(path, args.audit_log_full)?),
         None => None,
@@ -271,8 +243,8 @@ async fn serve(args: ServeArgs, store: Arc<Store>) -> anyhow::Result<Ending> {
     }
     let hangups = tokio::spawn(obey(hangups()?, audit));
     tracing::info!(
-        webhook = %format_args!("https://{}", server.admission_addr()),
-        operations = %format_args!("http://{}", server.operations_addr()),
+        webhook = %server.admission_addr(),
+        operations = %server.operations_addr(),
         policies = store.current().set.policies().len(),
         digest = &*store.current().digest,
         "serving"
@@ -284,11 +256,7 @@ async fn serve(args: ServeArgs, store: Arc<Store>) -> anyhow::Result<Ending> {
     let drained = server.run(terminated()).await;
     follower.abort();
     hangups.abort();
-    if drained.cut > 0 {
-        tracing::warn!(connections = drained.cut, "cut connections that did not end in time");
-    }
-    tracing::info!("stopped");
-    Ok(Ending::Passed)
+    Ok(drained)
 }
 
 #[cfg(test)]

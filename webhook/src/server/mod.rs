@@ -23,6 +23,7 @@
 mod bounded;
 mod call;
 mod connection;
+mod descriptors;
 mod expiry;
 mod metrics;
 mod process;
@@ -44,6 +45,7 @@ use std::sync::Arc;
 
 use sallyport_admission::{Decision, Mode, Request};
 
+pub use descriptors::fit_to_descriptors;
 pub use routes::{Endpoint, Share};
 pub use serve::{Config, Drained, Limits, Server, ServerError};
 pub use signal::{hangups, terminated};

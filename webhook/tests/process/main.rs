@@ -2,5 +2,6 @@
 
 mod audit;
 mod log;
+mod policies;
 mod program;
 mod traces;

@@ -101,11 +101,33 @@ async fn a_collector_that_is_not_there_costs_nothing_but_a_line() {
     let env = [("OTEL_BSP_SCHEDULE_DELAY", "10")];
     let mut program = Program::start_with(&["--otlp-endpoint", "http://127.0.0.1:1"], &env, Stdio::null());
     assert_eq!(program.post("/mutate", &review("u-1")).await.0, 200);
-    program.says("traces can't be sent");
+    let line = program.says("traces can't be sent");
+    assert_eq!(line["endpoint"], "http://127.0.0.1:1/v1/traces");
+    assert!(line["error"].as_str().unwrap().contains("Connection refused"), "{line}");
     for n in 0..20 {
         assert_eq!(program.post("/mutate", &review(&format!("u-{n}"))).await.0, 200);
     }
     assert!(program.end().0.success());
     let told = program.said.iter().filter(|line| line["message"] == "traces can't be sent").count();
     assert_eq!(told, 1);
+    let last = program.said.iter().find(|line| line["message"] == "the traces end: spans are lost");
+    assert_eq!(last.unwrap()["lost"], 21);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_that_find_no_room_are_counted_and_a_collector_that_is_silent_is_told_of() {
+    // It takes connections, and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let env = [("OTEL_BSP_MAX_QUEUE_SIZE", "4"), ("OTEL_EXPORTER_OTLP_TIMEOUT", "600000")];
+    let mut program = Program::start_with(&["--otlp-endpoint", &endpoint], &env, Stdio::null());
+    for n in 0..10 {
+        assert_eq!(program.post("/mutate", &review(&format!("u-{n}"))).await.0, 200);
+    }
+    assert_eq!(program.metric("sallyport_trace_spans_lost_total").await, 6.0);
+    assert!(program.end().0.success());
+    let line = program.said.iter().find(|line| line["message"] == "sending the last traces");
+    assert_eq!(line.unwrap()["spans"], 4);
+    let line = program.said.iter().find(|line| line["message"] == "the traces end: spans are lost");
+    assert_eq!(line.unwrap()["lost"], 10);
 }
