@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use sallyport_admission::{Context, Decision, Finding, Mode, Policy, Request, Source, mutate, validate};
 use sallyport_policy::{GROUP, Severity};
 
-use crate::policies::{Loaded, Store, load};
+use crate::policies::{InForce, Store, load};
 use crate::server::{Gate, Judgement, Share};
 use crate::source::{SourceText, parse};
 
@@ -29,26 +29,26 @@ impl PolicyGate {
     }
 
     /// The policies in force.
-    fn current(&self) -> Arc<Loaded> {
-        let loaded = self.store.current();
-        if loaded.set.reads_managed_fields() {
+    fn current(&self) -> Arc<InForce> {
+        let in_force = self.store.current();
+        if in_force.set.reads_managed_fields() {
             self.managed_fields_were_read.store(true, Ordering::SeqCst);
         }
-        loaded
+        in_force
     }
 }
 
 impl Gate for PolicyGate {
     fn mutate(&self, request: &Request, share: Share) -> Judgement {
-        let loaded = self.current();
-        let decision = mutate(&loaded.set, request, &context(&loaded, request, share));
-        Judgement { decision, policies: Some(Arc::clone(&loaded.digest)) }
+        let in_force = self.current();
+        let decision = mutate(&in_force.set, request, &context(&in_force, request, share));
+        Judgement { decision, policies: Some(Arc::clone(&in_force.digest)) }
     }
 
     fn validate(&self, request: &Request, share: Share) -> Judgement {
-        let loaded = self.current();
-        let decision = validate(&loaded.set, request, &context(&loaded, request, share));
-        Judgement { decision, policies: Some(Arc::clone(&loaded.digest)) }
+        let in_force = self.current();
+        let decision = validate(&in_force.set, request, &context(&in_force, request, share));
+        Judgement { decision, policies: Some(Arc::clone(&in_force.digest)) }
     }
 
     fn check_resource(&self, request: &Request) -> Judgement {
@@ -95,8 +95,8 @@ impl Gate for PolicyGate {
     }
 }
 
-fn context<'l>(loaded: &'l Loaded, request: &Request, share: Share) -> Context<'l> {
-    Context { namespace: loaded.namespace(&request.namespace), now: unix_seconds(), failure_policy: share }
+fn context<'l>(in_force: &'l InForce, request: &Request, share: Share) -> Context<'l> {
+    Context { namespace: in_force.namespace(&request.namespace), now: unix_seconds(), failure_policy: share }
 }
 
 /// The time in seconds since 1970.

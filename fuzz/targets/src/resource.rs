@@ -15,9 +15,9 @@ use serde_json::Value;
 use crate::{answer, input, source};
 
 static GATE: LazyLock<PolicyGate> = LazyLock::new(|| {
-    let store =
+    let opened =
         Store::open(Vec::new(), Settings::default()).unwrap_or_else(|_| panic!("no policies are right"));
-    PolicyGate::new(Arc::new(store))
+    PolicyGate::new(Arc::new(opened.store))
 });
 
 pub(crate) fn run(bytes: &[u8]) -> bool {

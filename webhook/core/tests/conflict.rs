@@ -14,7 +14,7 @@ fn conflicts_are_found_where_two_entries_can_meet() {
             let found: String = set
                 .conflicts()
                 .iter()
-                .map(|found| format!("{}: {}\n", found.policy, found.diagnostic))
+                .map(|found| format!("{}: {}\n", found.loser.policy, found.diagnostic))
                 .collect();
             wrong.extend(golden::compare(&case.with_extension("want"), &found));
         }

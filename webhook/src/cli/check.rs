@@ -9,12 +9,12 @@ use clap::Args;
 use super::exceptions_in_vain::exceptions_in_vain;
 use super::{Ending, Output, named, paint, terminal};
 use sallyport_admission::Policy;
-use sallyport_policy::API_VERSION;
+use sallyport_policy::{API_VERSION, Severity};
 
 use crate::gate::unix_seconds;
 use crate::plain::visible_json;
 use crate::policies::{Loaded, load};
-use crate::source::read;
+use crate::source::{Located, read};
 
 #[derive(Args)]
 pub(super) struct CheckArgs {
@@ -55,7 +55,7 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Ending> {
         let mut out = anstream::stdout().lock();
         writeln!(out, "{gap}{}✓{:#} {}", paint::ADDED, paint::ADDED, summary(&loaded))?;
         out.flush()?;
-        tell_what_is_not_in_force(&loaded);
+        tell_what_is_not_in_force(loaded.not_in_force().as_deref());
     }
     Ok(Ending::Passed)
 }
@@ -91,19 +91,30 @@ fn summary(loaded: &Loaded) -> String {
 
 /// Tells what is wrong or doubtful with policies, on standard error; whether something is wrong.
 pub(super) fn tell(loaded: &Loaded, warnings_too: bool) -> io::Result<bool> {
-    let mut reporter = terminal::reporter(io::stderr());
-    for located in &loaded.findings {
-        if warnings_too || located.diagnostic.severity == sallyport_policy::Severity::Error {
-            reporter.located(located)?;
-        }
-    }
-    reporter.finish()?;
-    tell_what_is_not_in_force(loaded);
+    let told = loaded
+        .findings
+        .iter()
+        .filter(|located| warnings_too || located.diagnostic.severity == Severity::Error);
+    tell_findings(told, loaded.not_in_force().as_deref())?;
     Ok(loaded.has_errors())
 }
 
-fn tell_what_is_not_in_force(loaded: &Loaded) {
-    if let Some(text) = loaded.not_in_force() {
+/// Tells of findings, and of what is checked and not in force.
+pub(super) fn tell_findings<'f>(
+    findings: impl IntoIterator<Item = &'f Located>,
+    not_in_force: Option<&str>,
+) -> io::Result<()> {
+    let mut reporter = terminal::reporter(io::stderr());
+    for located in findings {
+        reporter.located(located)?;
+    }
+    reporter.finish()?;
+    tell_what_is_not_in_force(not_in_force);
+    Ok(())
+}
+
+fn tell_what_is_not_in_force(text: Option<&str>) {
+    if let Some(text) = text {
         anstream::eprintln!("{}!{:#} {text}", paint::DOUBT, paint::DOUBT);
     }
 }

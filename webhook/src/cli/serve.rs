@@ -132,8 +132,8 @@ fn start(args: ServeArgs, log: &Log, traces: Option<&Traces>) -> anyhow::Result<
     spared.extend(args.namespace.clone());
     let settings =
         Settings { mesh_images: args.mesh_image.clone(), spared, none_allowed: args.allow_no_policies };
-    let store = match Store::open(args.policies.clone(), settings) {
-        Ok(store) => Arc::new(store),
+    let opened = match Store::open(args.policies.clone(), settings) {
+        Ok(opened) => opened,
         Err(findings) if args.log_format == LogFormat::Json => {
             for located in findings {
                 tracing::error!(finding = %located, "policies are wrong");
@@ -150,17 +150,17 @@ fn start(args: ServeArgs, log: &Log, traces: Option<&Traces>) -> anyhow::Result<
         }
     };
     match args.log_format {
-        LogFormat::Text => drop(check::tell(&store.current(), true)?),
+        LogFormat::Text => check::tell_findings(&opened.findings, opened.not_in_force.as_deref())?,
         LogFormat::Json => {
-            let loaded = store.current();
-            for located in &loaded.findings {
+            for located in &opened.findings {
                 tracing::warn!(finding = %located, "policies are doubtful");
             }
-            if let Some(text) = loaded.not_in_force() {
+            if let Some(text) = &opened.not_in_force {
                 tracing::warn!("{text}");
             }
         }
     }
+    let store = Arc::new(opened.store);
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "a panic, which is a bug: {}", reason(panic.payload()));

@@ -8,17 +8,26 @@ use sha2::{Digest as _, Sha256};
 
 use crate::source::Document;
 
-/// `sha256:` and the hash of the documents: the same for the same resources, whatever files they come from, in
-/// whatever order and layout. What the API server keeps beside a resource (`status`, `metadata.managedFields` and the
-/// like) is not part of it.
-pub(super) fn digest(documents: &[Document]) -> Arc<str> {
-    let mut hashes: Vec<[u8; 32]> = documents.iter().map(|document| hash(&document.value)).collect();
-    hashes.sort_unstable();
-    let mut text = String::from("sha256:");
-    for byte in Sha256::digest(hashes.concat()) {
-        let _ = write!(text, "{byte:02x}");
+/// The hashes of resources, as they come.
+#[derive(Debug, Default)]
+pub(super) struct Digest(Vec<[u8; 32]>);
+
+impl Digest {
+    pub(super) fn add(&mut self, document: &Document) {
+        self.0.push(hash(&document.value));
     }
-    text.into()
+
+    /// `sha256:` and the hash of the documents: the same for the same resources, whatever files they come from, in
+    /// whatever order and layout. What the API server keeps beside a resource (`status`, `metadata.managedFields` and
+    /// the like) is not part of it.
+    pub(super) fn finish(mut self) -> Arc<str> {
+        self.0.sort_unstable();
+        let mut text = String::from("sha256:");
+        for byte in Sha256::digest(self.0.concat()) {
+            let _ = write!(text, "{byte:02x}");
+        }
+        text.into()
+    }
 }
 
 fn hash(object: &Value) -> [u8; 32] {
@@ -69,11 +78,12 @@ mod tests {
     use crate::source::{SourceText, parse};
 
     fn digest_of(files: &[&str]) -> String {
-        let documents: Vec<Document> = files
-            .iter()
-            .flat_map(|text| parse(&Arc::new(SourceText::new("file", (*text).to_owned()))).0)
-            .collect();
-        digest(&documents).to_string()
+        let mut digest = Digest::default();
+        for text in files {
+            let (documents, _) = parse(&Arc::new(SourceText::new("file", (*text).to_owned())));
+            documents.iter().for_each(|document| digest.add(document));
+        }
+        digest.finish().to_string()
     }
 
     const ONE: &str = "apiVersion: v1\nkind: Namespace\nmetadata: {name: a, labels: {b: c, d: e}}\n";

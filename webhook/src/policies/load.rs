@@ -1,133 +1,53 @@
 //! Documents into a set of policies.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::HashMap;
 
 use sallyport_admission::resources::{PolicyExceptionSpec, WorkloadPolicySpec};
-use sallyport_admission::{Conflict, Exception, Namespace, Policy, PolicySet, Source, TrafficSelector};
-use sallyport_policy::{API_VERSION, Diagnostic, Diagnostics, FieldPath, GROUP, Severity};
+use sallyport_admission::{Conflict, Exception, Namespace, Policy, PolicySet, TrafficSelector};
+use sallyport_policy::{API_VERSION, Diagnostic, Diagnostics, FieldPath, GROUP};
 use sallyport_traffic::{TrafficMode, TrafficPolicySpec};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::digest::digest;
-use crate::source::{Document, Located, Location, ReadError, decode};
-
-/// A list of a policy's entries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// What it changes.
-    Mutate,
-    /// What it judges.
-    Validate,
-}
-
-/// What was loaded, and everything that is to be said about it.
-#[derive(Debug, Default)]
-pub struct Loaded {
-    /// The policies that are right.
-    pub set: PolicySet,
-    /// The namespaces that are described beside the policies.
-    pub namespaces: BTreeMap<String, Namespace>,
-    /// The document of each WorkloadPolicy, by its name.
-    pub documents: HashMap<String, Document>,
-    /// The PolicyExceptions that are right, with their documents.
-    pub exceptions: Vec<(Exception, Document)>,
-    /// The TrafficPolicies that are right. They are checked, and this gate asks whom they select; nothing attaches
-    /// them to Envoy yet.
-    pub traffic: usize,
-    /// What this set is named by, in logs: `sha256:…` over all its documents.
-    pub digest: Arc<str>,
-    /// Errors and warnings.
-    pub findings: Vec<Located>,
-}
-
-impl Loaded {
-    /// Whether something is wrong.
-    #[must_use]
-    pub fn has_errors(&self) -> bool {
-        self.findings.iter().any(|located| located.diagnostic.severity == Severity::Error)
-    }
-
-    /// What of all this is checked and not in force, in a sentence. To be said loudly: a policy that is thought to be
-    /// in force and is not is worse than none.
-    #[must_use]
-    pub fn not_in_force(&self) -> Option<String> {
-        let policies = if self.traffic == 1 { "TrafficPolicy" } else { "TrafficPolicies" };
-        (self.traffic > 0).then(|| {
-            format!(
-                "checked but not in force: {} {policies}. This version of Sallyport attaches nothing to Envoy",
-                self.traffic
-            )
-        })
-    }
-
-    /// How many resources beside the WorkloadPolicies are right.
-    #[must_use]
-    pub fn others(&self) -> usize {
-        self.exceptions.len() + self.traffic
-    }
-
-    /// `file:line` of a policy's entry.
-    #[must_use]
-    pub fn place_of(&self, entry: &Source, part: Part) -> Option<String> {
-        let (document, at) = self.locate(entry, part)?;
-        Some(format!("{}:{}", document.origin.name(), at.line))
-    }
-
-    /// Where a policy's entry stands. Both lists may have an entry of this name: `part` is the likelier.
-    #[must_use]
-    pub fn locate(&self, entry: &Source, part: Part) -> Option<(&Document, Location)> {
-        let document = self.documents.get(&*entry.policy)?;
-        if entry.entry.is_empty() {
-            return Some((document, document.locate(&FieldPath::of("metadata.name"))));
-        }
-        let lists = match part {
-            Part::Mutate => ["mutate", "validate"],
-            Part::Validate => ["validate", "mutate"],
-        };
-        lists.into_iter().find_map(|list| {
-            let has = |other: &Value| other.get("name").and_then(Value::as_str) == Some(&entry.entry);
-            let found = document.value.pointer(&format!("/spec/{list}"))?.as_array()?.iter().any(has);
-            let path = FieldPath::of("spec").field(list).named(entry.entry.to_string());
-            found.then(|| (document, document.locate(&path)))
-        })
-    }
-
-    /// What is known of a namespace.
-    #[must_use]
-    pub fn namespace(&self, name: &str) -> Option<&Namespace> {
-        self.namespaces.get(name)
-    }
-}
+use super::digest::Digest;
+use super::loaded::Loaded;
+use super::places::Places;
+use crate::source::{Document, Located, ReadError, decode};
 
 /// Compiles all policies among the documents; what is wrong with one does not keep another from being compiled.
 #[must_use]
 pub fn load(documents: Vec<Document>, errors: &[ReadError]) -> Loaded {
-    let mut loaded = Loaded {
-        findings: errors.iter().map(Located::from).collect(),
-        digest: digest(&documents),
-        ..Loaded::default()
-    };
-    let (mut policies, mut traffic) = (Vec::new(), Vec::new());
-    for document in documents {
+    let mut loader = Loader { keeps_documents: true, ..Loader::default() };
+    documents.into_iter().for_each(|document| loader.add(document));
+    loader.finish(errors)
+}
+
+/// Compiles documents as they come. Unless told otherwise it keeps none: a document takes several times the memory of
+/// the policy that is made of it, and a server needs the policy only.
+#[derive(Default)]
+pub(super) struct Loader {
+    keeps_documents: bool,
+    loaded: Loaded,
+    policies: Vec<Policy>,
+    traffic: Vec<TrafficSelector>,
+    /// Where each WorkloadPolicy stands, by its name.
+    places: HashMap<String, Places>,
+    digest: Digest,
+}
+
+impl Loader {
+    pub(super) fn add(&mut self, document: Document) {
+        self.digest.add(&document);
+        let loaded = &mut self.loaded;
+        if !loaded.files.contains(document.origin.name()) {
+            loaded.files.insert(document.origin.name().to_owned());
+        }
         match (document.api_version(), document.kind()) {
-            (API_VERSION, "WorkloadPolicy") => {
-                if let Some(first) = loaded.documents.get(document.name()) {
-                    let at = first.locate(&FieldPath::of("metadata.name"));
-                    let message =
-                        format!("another WorkloadPolicy has this name: {}:{}", first.origin.name(), at.line);
-                    let diagnostic = Diagnostic::error(FieldPath::of("metadata.name"), message);
-                    loaded.findings.push(document.place(diagnostic));
-                    continue;
-                }
-                policies.extend(workload_policy(&document, &mut loaded.findings));
-                loaded.documents.insert(document.name().to_owned(), document);
-            }
+            (API_VERSION, "WorkloadPolicy") => self.add_workload_policy(document),
             (API_VERSION, "TrafficPolicy") => {
                 if let Some(selector) = traffic_policy(&document, &mut loaded.findings) {
                     loaded.traffic += 1;
-                    traffic.extend(selector);
+                    self.traffic.extend(selector);
                 }
             }
             (API_VERSION, "PolicyException") => {
@@ -146,21 +66,40 @@ pub fn load(documents: Vec<Document>, errors: &[ReadError]) -> Loaded {
             (version, kind) => loaded.findings.push(document.place(unknown(version, kind))),
         }
     }
-    loaded.set = PolicySet::new(policies)
-        .excepting(loaded.exceptions.iter().map(|(exception, _)| exception.clone()))
-        .knowing(traffic);
-    let conflicts: Vec<Located> = loaded
-        .set
-        .conflicts()
-        .into_iter()
-        .filter_map(|Conflict { policy, mut diagnostic, winner }| {
-            diagnostic.help =
-                loaded.place_of(winner, Part::Mutate).map(|place| format!("{winner} is {place}"));
-            Some(loaded.documents.get(policy)?.place(diagnostic))
-        })
-        .collect();
-    loaded.findings.extend(conflicts);
-    loaded
+
+    fn add_workload_policy(&mut self, document: Document) {
+        let findings = &mut self.loaded.findings;
+        if let Some(first) = self.places.get(document.name()) {
+            let message = format!("another WorkloadPolicy has this name: {}", first.policy());
+            findings.push(document.place(Diagnostic::error(FieldPath::of("metadata.name"), message)));
+            return;
+        }
+        self.policies.extend(workload_policy(&document, findings));
+        self.places.insert(document.name().to_owned(), Places::of(&document));
+        if self.keeps_documents {
+            self.loaded.documents.insert(document.name().to_owned(), document);
+        }
+    }
+
+    /// What was loaded. `errors` are those of reading; they are told first.
+    pub(super) fn finish(self, errors: &[ReadError]) -> Loaded {
+        let Self { mut loaded, policies, traffic, places, digest, .. } = self;
+        loaded.findings.splice(0..0, errors.iter().map(Located::from));
+        loaded.digest = digest.finish();
+        loaded.set = PolicySet::new(policies)
+            .excepting(loaded.exceptions.iter().map(|(exception, _)| exception.clone()))
+            .knowing(traffic);
+        let conflicts = loaded.set.conflicts().into_iter();
+        let conflicts: Vec<Located> = conflicts
+            .filter_map(|Conflict { loser, mut diagnostic, winner }| {
+                let place = places.get(&*winner.policy).and_then(|places| places.mutation(&winner.entry));
+                diagnostic.help = place.map(|place| format!("{winner} is {place}"));
+                Some(places.get(&*loser.policy)?.place(&loser.entry, diagnostic))
+            })
+            .collect();
+        loaded.findings.extend(conflicts);
+        loaded
+    }
 }
 
 fn workload_policy(document: &Document, findings: &mut Vec<Located>) -> Option<Policy> {

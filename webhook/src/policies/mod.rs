@@ -2,9 +2,14 @@
 
 mod digest;
 mod expiry;
+mod in_force;
 mod load;
+mod loaded;
+mod places;
 mod store;
 mod watch;
 
-pub use load::{Loaded, Part, load};
-pub use store::{Settings, Store};
+pub use in_force::InForce;
+pub use load::load;
+pub use loaded::{Loaded, Part};
+pub use store::{Opened, Settings, Store};

@@ -1,10 +1,9 @@
 //! The policies in force: an immutable set behind an atomic pointer, made anew when a file changes.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -16,10 +15,12 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::expiry;
-use super::load::{Loaded, load};
+use super::in_force::InForce;
+use super::load::Loader;
+use super::loaded::Loaded;
 use super::watch::Watch;
 use crate::gate::unix_seconds;
-use crate::source::{Document, Located, ReadError, Unreadable, read};
+use crate::source::{Located, Unreadable, fingerprint, read_each};
 
 /// What the operator says of every set, beside the files.
 #[derive(Clone, Debug, Default)]
@@ -33,13 +34,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the files. That a folder is empty is nothing wrong where there may be no policy.
-    fn read(&self, inputs: &[PathBuf]) -> (Vec<Document>, Vec<ReadError>) {
-        let (documents, mut errors) = read(inputs);
-        errors.retain(|error| !(self.none_allowed && matches!(error.reason, Unreadable::NothingToRead)));
-        (documents, errors)
-    }
-
     fn apply(&self, set: PolicySet) -> PolicySet {
         let set = set.trusting_mesh_images(self.mesh_images.clone());
         self.spared.iter().fold(set, PolicySet::sparing)
@@ -51,14 +45,37 @@ impl Settings {
 pub struct Store {
     inputs: Vec<PathBuf>,
     settings: Settings,
-    current: ArcSwap<Loaded>,
-    /// Of what was read last, right or wrong: files that say what they said are not told of again.
-    fingerprint: AtomicU64,
-    /// The files that hold what is in force.
-    files: Mutex<HashSet<String>>,
+    current: ArcSwap<InForce>,
+    last: Mutex<LastRead>,
     /// When it was last looked whether exceptions have ended, in Unix seconds.
     looked: AtomicI64,
     metrics: StoreMetrics,
+}
+
+/// A store, and what is to be said about the policies that it begins with.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: Store,
+    /// What is doubtful.
+    pub findings: Vec<Located>,
+    /// As [`Loaded::not_in_force`].
+    pub not_in_force: Option<String>,
+}
+
+/// What was read last, right or wrong: files that say what they said are not told of again.
+#[derive(Debug)]
+struct LastRead {
+    /// Of the files' text. While it stays the same nothing is parsed, which takes some twenty times its memory.
+    fingerprint: u64,
+    said: Said,
+}
+
+/// What files say, and what was found wrong or doubtful about it.
+#[derive(Debug, PartialEq, Eq)]
+struct Said {
+    digest: Arc<str>,
+    findings: Vec<String>,
 }
 
 #[derive(Debug, Default)]
@@ -86,43 +103,43 @@ impl Store {
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub fn open(inputs: Vec<PathBuf>, settings: Settings) -> Result<Self, Vec<Located>> {
-        let (documents, errors) = settings.read(&inputs);
-        let fingerprint = fingerprint(&documents, &errors);
-        let files = Mutex::new(files(&documents));
-        let mut loaded = load(documents, &errors);
-        loaded.set = settings.apply(loaded.set);
+    pub fn open(inputs: Vec<PathBuf>, settings: Settings) -> Result<Opened, Vec<Located>> {
+        // What changes from here on is found when the files are looked at again.
+        let fingerprint = fingerprint(&inputs);
+        let mut loaded = load(&inputs, &settings);
         if loaded.has_errors() {
             return Err(loaded.findings);
         }
+        let last = Mutex::new(LastRead { fingerprint, said: Said::of(&loaded) });
+        let not_in_force = loaded.not_in_force();
+        let findings = std::mem::take(&mut loaded.findings);
+        let in_force = InForce::from(loaded);
         let metrics = StoreMetrics::default();
-        metrics.show(&loaded);
-        let fingerprint = AtomicU64::new(fingerprint);
+        metrics.show(&in_force);
         let looked = AtomicI64::new(unix_seconds());
-        let current = ArcSwap::from_pointee(loaded);
-        Ok(Self { inputs, settings, current, fingerprint, files, looked, metrics })
+        let store =
+            Self { inputs, settings, current: ArcSwap::from_pointee(in_force), last, looked, metrics };
+        Ok(Opened { store, findings, not_in_force })
     }
 
     /// The policies in force.
     #[must_use]
-    pub fn current(&self) -> Arc<Loaded> {
+    pub fn current(&self) -> Arc<InForce> {
         self.current.load_full()
     }
 
     /// Loads the policies anew, if the files say anything new; the set in force stays where anything is wrong, and all
     /// findings are given.
-    fn reload(&self) -> Option<Result<Arc<Loaded>, Vec<Located>>> {
-        let (documents, errors) = self.settings.read(&self.inputs);
-        let fingerprint = fingerprint(&documents, &errors);
-        if self.fingerprint.swap(fingerprint, Ordering::Relaxed) == fingerprint {
+    fn reload(&self) -> Option<Result<Arc<InForce>, Vec<Located>>> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let fingerprint = fingerprint(&self.inputs);
+        if last.fingerprint == fingerprint {
             return None;
         }
-        let files = files(&documents);
-        let mut loaded = load(documents, &errors);
-        loaded.set = self.settings.apply(loaded.set);
+        let mut loaded = load(&self.inputs, &self.settings);
         let before = self.current();
         // A file that was emptied by a full disk looks like this.
-        for emptied in self.files().difference(&files).filter(|file| Path::new(file).is_file()) {
+        for emptied in before.files.difference(&loaded.files).filter(|file| Path::new(file).is_file()) {
             let message = "nothing stands here any more; to end what did, remove the file";
             loaded.findings.push(Located::of_inputs(&[emptied.into()], message));
         }
@@ -133,25 +150,28 @@ impl Store {
         {
             loaded.findings.push(Located::of_inputs(&self.inputs, NONE_LEFT));
         }
+        let said = Said::of(&loaded);
+        let is_new = said != last.said;
+        *last = LastRead { fingerprint, said };
+        if !is_new {
+            return None;
+        }
         if loaded.has_errors() {
             self.metrics.refused.inc();
             self.metrics.in_force.set(0);
             return Some(Err(loaded.findings));
         }
+        let left: HashSet<&str> = loaded.set.policies().iter().map(Policy::name).collect();
         for policy in before.set.policies().iter().map(Policy::name) {
-            if !loaded.documents.contains_key(policy) {
+            if !left.contains(policy) {
                 tracing::warn!(policy, "a policy is gone, and no longer in force");
             }
         }
-        *self.files() = files;
+        let in_force = InForce::from(loaded);
         self.metrics.reloads.inc();
-        self.metrics.show(&loaded);
-        self.current.store(Arc::new(loaded));
+        self.metrics.show(&in_force);
+        self.current.store(Arc::new(in_force));
         Some(Ok(self.current()))
-    }
-
-    fn files(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells of the exceptions that have ended since it was last asked to.
@@ -224,9 +244,9 @@ impl Store {
     fn reload_and_tell(&self) {
         match self.reload() {
             None => {}
-            Some(Ok(loaded)) => {
-                let policies = loaded.set.policies().len();
-                tracing::info!(policies, digest = &*loaded.digest, "policies are in force");
+            Some(Ok(in_force)) => {
+                let policies = in_force.set.policies().len();
+                tracing::info!(policies, digest = &*in_force.digest, "policies are in force");
             }
             Some(Err(findings)) => {
                 for located in findings {
@@ -241,39 +261,78 @@ impl Store {
     }
 }
 
-/// What the files say, in a number.
-fn fingerprint(documents: &[Document], errors: &[ReadError]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for document in documents {
-        (document.origin.name(), document.index, document.value.to_string()).hash(&mut hasher);
-    }
-    for error in errors {
-        error.to_string().hash(&mut hasher);
-    }
-    hasher.finish()
+/// Loads the policies of these files, one file at a time.
+fn load(inputs: &[PathBuf], settings: &Settings) -> Loaded {
+    let mut loader = Loader::default();
+    let mut errors = read_each(inputs, &mut |document| loader.add(document));
+    // That a folder is empty is nothing wrong where there may be no policy.
+    errors.retain(|error| !(settings.none_allowed && matches!(error.reason, Unreadable::NothingToRead)));
+    let mut loaded = loader.finish(&errors);
+    loaded.set = settings.apply(loaded.set);
+    loaded
 }
 
-/// The files that hold documents.
-fn files(documents: &[Document]) -> HashSet<String> {
-    documents.iter().map(|document| document.origin.name().to_owned()).collect()
+impl Said {
+    fn of(loaded: &Loaded) -> Self {
+        Self {
+            digest: Arc::clone(&loaded.digest),
+            findings: loaded.findings.iter().map(ToString::to_string).collect(),
+        }
+    }
 }
 
 impl StoreMetrics {
-    fn show(&self, loaded: &Loaded) {
+    fn show(&self, in_force: &InForce) {
         let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        let policies = loaded.set.policies();
+        let policies = in_force.set.policies();
         self.policies.set(gauge(policies.len()));
         self.entries.set(gauge(policies.iter().map(|policy| policy.entries().count()).sum()));
-        self.show_exceptions(loaded, unix_seconds());
+        self.show_exceptions(in_force, unix_seconds());
         self.in_force.set(1);
     }
 
-    fn show_exceptions(&self, loaded: &Loaded, now: i64) {
-        let unexpired = loaded.set.all_exceptions().filter(|exception| exception.expires() > now).count();
+    fn show_exceptions(&self, in_force: &InForce, now: i64) {
+        let unexpired = in_force.set.all_exceptions().filter(|exception| exception.expires() > now).count();
         self.exceptions.set(i64::try_from(unexpired).unwrap_or(i64::MAX));
         // Exact: seconds of Unix time stay far below 2^53.
         #[allow(clippy::cast_precision_loss)]
-        let next = expiry::next(loaded.set.all_exceptions(), now).map_or(f64::INFINITY, |next| next as f64);
+        let next = expiry::next(in_force.set.all_exceptions(), now).map_or(f64::INFINITY, |next| next as f64);
         self.next_expiry.set(next);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const POLICY: &str = "apiVersion: sallyport.dev/v1alpha1\nkind: WorkloadPolicy\nmetadata: {name: a}\n\
+        spec: {match: {kinds: [Pod]}, mutate: [{name: x, metadata: {labels: {a: b}}}]}\n";
+
+    #[test]
+    fn only_files_that_say_something_new_are_told_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.yaml");
+        let write = |text: &str| fs::write(&file, text).unwrap();
+        write(POLICY);
+        let store = Store::open(vec![folder.path().to_owned()], Settings::default()).unwrap().store;
+        let first = Arc::clone(&store.current().digest);
+        assert!(store.reload().is_none());
+        write(&format!("# Another layout.\n{POLICY}"));
+        assert!(store.reload().is_none());
+        write(&POLICY.replace("a: b", "a: c"));
+        assert!(matches!(store.reload(), Some(Ok(_))));
+        let second = Arc::clone(&store.current().digest);
+        assert_ne!(first, second);
+        // A wrong file is told of once, and so is that it says again what is in force.
+        write(&POLICY.replace("labels", "lables"));
+        assert!(matches!(store.reload(), Some(Err(_))));
+        write(&POLICY.replace("labels", "lables").replace("a: b", "a:  b"));
+        assert!(store.reload().is_none());
+        assert_eq!(store.current().digest, second);
+        write(&POLICY.replace("a: b", "a: c"));
+        assert!(matches!(store.reload(), Some(Ok(_))));
+        assert_eq!(store.current().digest, second);
     }
 }

@@ -1,25 +1,18 @@
-//! Files, folders and standard input.
+//! Kubernetes objects from files.
 
-use std::collections::HashSet;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sallyport_policy::Severity;
 use serde_json::Value;
-use walkdir::{DirEntry, WalkDir};
 
 use super::compose::kind_of;
 use super::document::{Document, parse};
 use super::error::{ReadError, Unreadable};
+use super::files::{FileText, Kind, visit};
 use super::spans::{Inside, Spans};
 use super::text::SourceText;
-
-/// The most that is read of one file, in bytes.
-pub const SIZE_LIMIT: u64 = 64 * 1024 * 1024;
-/// How standard input is called in messages.
-const STDIN: &str = "<stdin>";
 
 /// Reads Kubernetes objects from files, from folders with all that is below them, and from standard input (`-`).
 ///
@@ -35,105 +28,52 @@ pub fn read(inputs: &[PathBuf]) -> (Vec<Document>, Vec<ReadError>) {
 /// As [`read()`], with `stdin` for `-`.
 #[must_use]
 pub fn read_from(inputs: &[PathBuf], stdin: &mut dyn Read) -> (Vec<Document>, Vec<ReadError>) {
-    Reader::default().read(inputs, stdin)
+    all(inputs, Kind::Objects, stdin)
 }
 
 /// As [`read()`], but of folders the files of cases: `*.test.yaml`, `*.test.yml` and `*.test.json`, which [`read()`]
 /// leaves out there.
 #[must_use]
 pub fn read_cases(inputs: &[PathBuf]) -> (Vec<Document>, Vec<ReadError>) {
-    Reader { cases: true, ..Reader::default() }.read(inputs, &mut io::stdin())
+    all(inputs, Kind::Cases, &mut io::stdin())
 }
 
-#[derive(Default)]
-struct Reader {
-    /// Whether files of cases are read of folders, and no others.
-    cases: bool,
-    documents: Vec<Document>,
+/// As [`read()`], but the documents of one file are given to `take` before the next is read: a document takes some
+/// twenty times the memory of its text.
+#[must_use]
+pub fn read_each(inputs: &[PathBuf], take: &mut dyn FnMut(Document)) -> Vec<ReadError> {
+    each(inputs, Kind::Objects, &mut io::stdin(), take)
+}
+
+fn all(inputs: &[PathBuf], kind: Kind, stdin: &mut dyn Read) -> (Vec<Document>, Vec<ReadError>) {
+    let mut documents = Vec::new();
+    let errors = each(inputs, kind, stdin, &mut |document| documents.push(document));
+    (documents, errors)
+}
+
+fn each(
+    inputs: &[PathBuf],
+    kind: Kind,
+    stdin: &mut dyn Read,
+    take: &mut dyn FnMut(Document),
+) -> Vec<ReadError> {
+    let mut reader = Reader { take, errors: Vec::new() };
+    visit(inputs, kind, stdin, &mut |file| reader.file(file));
+    reader.errors
+}
+
+struct Reader<'t> {
+    take: &'t mut dyn FnMut(Document),
     errors: Vec<ReadError>,
 }
 
-impl Reader {
-    fn read(mut self, inputs: &[PathBuf], stdin: &mut dyn Read) -> (Vec<Document>, Vec<ReadError>) {
-        let reader = &mut self;
-        for input in inputs {
-            if input.as_os_str() == "-" {
-                reader.text(STDIN, stdin, false);
-            } else if input.is_dir() {
-                reader.folder(input);
-            } else {
-                reader.file(input, false);
+impl Reader<'_> {
+    fn file(&mut self, file: Result<FileText, ReadError>) {
+        match file {
+            Ok(FileText { name, text, in_folder }) => {
+                self.documents_of(&Arc::new(SourceText::new(name, text)), in_folder);
             }
-        }
-        (self.documents, self.errors)
-    }
-
-    fn folder(&mut self, folder: &Path) {
-        let mut seen = HashSet::new();
-        let (mut files, mut unread) = (0, false);
-        let walk = WalkDir::new(folder).follow_links(true).sort_by_file_name();
-        for entry in walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry)) {
-            match entry {
-                Ok(entry) if entry.file_type().is_file() && self.is_read(entry.path()) => {
-                    files += 1;
-                    let path = entry.path();
-                    if seen.insert(path.canonicalize().unwrap_or_else(|_| path.to_owned())) {
-                        self.file(path, true);
-                    }
-                }
-                Ok(_) => {}
-                // A link back to a folder above: what is there is read already.
-                Err(error) if error.loop_ancestor().is_some() => {}
-                Err(error) => unread |= self.walk_error(folder, error),
-            }
-        }
-        if files == 0 && !unread {
-            let reason = if self.cases { Unreadable::NoCases } else { Unreadable::NothingToRead };
-            self.errors.push(ReadError::of(folder.display().to_string(), reason));
-        }
-    }
-
-    /// Whether a file of a folder is read.
-    fn is_read(&self, path: &Path) -> bool {
-        let read = path.extension().is_some_and(|is| is == "yaml" || is == "yml" || is == "json");
-        read && holds_cases(path) == self.cases
-    }
-
-    /// Whether something may be there that was not read. A broken link matters only if it would have been: one that
-    /// leads to nothing, and not one that could not be followed.
-    fn walk_error(&mut self, folder: &Path, error: walkdir::Error) -> bool {
-        let path = error.path().unwrap_or(folder).to_owned();
-        let nothing = error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound);
-        let broken_link = nothing && path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
-        if broken_link && !self.is_read(&path) {
-            return false;
-        }
-        let error = error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into());
-        self.errors.push(ReadError::of(path.display().to_string(), error));
-        true
-    }
-
-    fn file(&mut self, path: &Path, in_folder: bool) {
-        let name = path.display().to_string();
-        match File::open(path) {
-            Ok(mut file) => self.text(&name, &mut file, in_folder),
-            Err(error) => self.errors.push(ReadError::of(name, error)),
-        }
-    }
-
-    fn text(&mut self, name: &str, from: &mut dyn Read, in_folder: bool) {
-        let mut bytes = Vec::new();
-        if let Err(error) = from.take(SIZE_LIMIT + 1).read_to_end(&mut bytes) {
-            return self.errors.push(ReadError::of(name, error));
-        }
-        if bytes.len() as u64 > SIZE_LIMIT {
-            return self.errors.push(ReadError::of(name, Unreadable::TooLarge { limit: SIZE_LIMIT }));
-        }
-        match String::from_utf8(bytes) {
-            Ok(text) => self.documents_of(&Arc::new(SourceText::new(name, text)), in_folder),
-            Err(error) => {
-                self.errors.push(not_utf8(name, error.as_bytes(), error.utf8_error().valid_up_to()));
-            }
+            Err(error) => self.errors.push(error),
         }
     }
 
@@ -175,18 +115,9 @@ impl Reader {
                 self.object(item);
             }
         } else {
-            self.documents.push(document);
+            (self.take)(document);
         }
     }
-}
-
-fn is_hidden(entry: &DirEntry) -> bool {
-    entry.file_name().as_encoded_bytes().starts_with(b".")
-}
-
-/// Whether a file is called `*.test.yaml` or the like.
-fn holds_cases(path: &Path) -> bool {
-    path.file_stem().map(Path::new).and_then(Path::extension).is_some_and(|extension| extension == "test")
 }
 
 fn is_kustomization(document: &Document) -> bool {
@@ -245,18 +176,6 @@ fn items(document: Document) -> Vec<Document> {
             spans,
         })
         .collect()
-}
-
-fn not_utf8(name: &str, bytes: &[u8], valid: usize) -> ReadError {
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return ReadError::of(name, Unreadable::Utf16);
-    }
-    let byte = bytes.get(valid).copied().unwrap_or_default();
-    let with_mark = bytes.starts_with("\u{feff}".as_bytes());
-    let start = if with_mark { valid - '\u{feff}'.len_utf8() } else { valid };
-    let origin = Arc::new(SourceText::new(name, String::from_utf8_lossy(bytes)));
-    let shown = start..start + char::REPLACEMENT_CHARACTER.len_utf8();
-    ReadError::at(&origin, origin.location(shown), Unreadable::NotUtf8 { byte })
 }
 
 /// That a text which is not YAML is a template: `{{` stands on the line of an error, or begins a line.

@@ -22,8 +22,8 @@ struct Setting<'p> {
 /// Two entries that contradict each other.
 #[derive(Debug)]
 pub struct Conflict<'p> {
-    /// The policy that the finding is about: the one that has its way less than its author thinks.
-    pub policy: &'p str,
+    /// The entry that the finding is about: the one that has its way less than its author thinks.
+    pub loser: &'p Source,
     /// The finding.
     pub diagnostic: Diagnostic,
     /// The entry that has its way.
@@ -75,22 +75,20 @@ fn conflict<'p>(
     {
         return None;
     }
-    let (first, last) = ((earlier.policy, earlier.entry, &earlier.value), (policy, entry, value));
-    let (loser, winner, rule) = match strategies {
+    let (first, last) = ((&earlier.entry.source, &earlier.value), (&entry.source, value));
+    let ((loser, loses), (winner, wins), rule) = match strategies {
         (Strategy::Override, Strategy::Override) => (first, last, "the last wins"),
         (Strategy::Override, Strategy::Default) => (last, first, "it overrides"),
         _ => (last, first, "the first wins"),
     };
-    let path = FieldPath::of("spec.mutate").named(loser.1.source.entry.to_string());
-    let winner_s = &winner.1.source;
-    let message = match (brief(winner.2), brief(loser.2)) {
+    let path = FieldPath::of("spec.mutate").named(loser.entry.to_string());
+    let message = match (brief(wins), brief(loses)) {
         (Some(wins), Some(loses)) => {
-            format!("sets {field} to {loses}, {winner_s} to {wins} on the same objects, and {rule}")
+            format!("sets {field} to {loses}, {winner} to {wins} on the same objects, and {rule}")
         }
-        _ => format!("{winner_s} sets {field} to something else on the same objects, and {rule}"),
+        _ => format!("{winner} sets {field} to something else on the same objects, and {rule}"),
     };
-    let diagnostic = Diagnostic::warning(path, message);
-    Some(Conflict { policy: &loser.0.name, diagnostic, winner: winner_s })
+    Some(Conflict { loser, diagnostic: Diagnostic::warning(path, message), winner })
 }
 
 /// A value as a sentence can hold it; `None` where it is too long for one.

@@ -1,0 +1,34 @@
+//! Policies in force: what decisions need of those that were loaded, and no more.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use sallyport_admission::{Namespace, PolicySet};
+
+use super::loaded::Loaded;
+
+/// Policies that are decided by.
+#[derive(Debug, Default)]
+pub struct InForce {
+    /// The policies.
+    pub set: PolicySet,
+    /// What they are named by, in logs: `sha256:…`.
+    pub digest: Arc<str>,
+    /// The files that they stand in.
+    pub files: HashSet<String>,
+    namespaces: BTreeMap<String, Namespace>,
+}
+
+impl From<Loaded> for InForce {
+    fn from(loaded: Loaded) -> Self {
+        Self { set: loaded.set, digest: loaded.digest, files: loaded.files, namespaces: loaded.namespaces }
+    }
+}
+
+impl InForce {
+    /// What is known of a namespace.
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> Option<&Namespace> {
+        self.namespaces.get(name)
+    }
+}

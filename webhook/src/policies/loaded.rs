@@ -1,0 +1,100 @@
+//! Policies that were loaded, with everything that is known of them.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use sallyport_admission::{Exception, Namespace, PolicySet, Source};
+use sallyport_policy::{FieldPath, Severity};
+use serde_json::Value;
+
+use crate::source::{Document, Located, Location};
+
+/// A list of a policy's entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What it changes.
+    Mutate,
+    /// What it judges.
+    Validate,
+}
+
+/// What was loaded, and everything that is to be said about it.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The policies that are right.
+    pub set: PolicySet,
+    /// The namespaces that are described beside the policies.
+    pub namespaces: BTreeMap<String, Namespace>,
+    /// The document of each WorkloadPolicy, by its name; none where they were not to be kept.
+    pub documents: HashMap<String, Document>,
+    /// The PolicyExceptions that are right, with their documents.
+    pub exceptions: Vec<(Exception, Document)>,
+    /// The TrafficPolicies that are right. They are checked, and this gate asks whom they select; nothing attaches
+    /// them to Envoy yet.
+    pub traffic: usize,
+    /// The files that hold any of this.
+    pub files: HashSet<String>,
+    /// What this set is named by, in logs: `sha256:…` over all its documents.
+    pub digest: Arc<str>,
+    /// Errors and warnings.
+    pub findings: Vec<Located>,
+}
+
+impl Loaded {
+    /// Whether something is wrong.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.findings.iter().any(|located| located.diagnostic.severity == Severity::Error)
+    }
+
+    /// What of all this is checked and not in force, in a sentence. To be said loudly: a policy that is thought to be
+    /// in force and is not is worse than none.
+    #[must_use]
+    pub fn not_in_force(&self) -> Option<String> {
+        let policies = if self.traffic == 1 { "TrafficPolicy" } else { "TrafficPolicies" };
+        (self.traffic > 0).then(|| {
+            format!(
+                "checked but not in force: {} {policies}. This version of Sallyport attaches nothing to Envoy",
+                self.traffic
+            )
+        })
+    }
+
+    /// How many resources beside the WorkloadPolicies are right.
+    #[must_use]
+    pub fn others(&self) -> usize {
+        self.exceptions.len() + self.traffic
+    }
+
+    /// `file:line` of a policy's entry.
+    #[must_use]
+    pub fn place_of(&self, entry: &Source, part: Part) -> Option<String> {
+        let (document, at) = self.locate(entry, part)?;
+        Some(format!("{}:{}", document.origin.name(), at.line))
+    }
+
+    /// Where a policy's entry stands. Both lists may have an entry of this name: `part` is the likelier.
+    #[must_use]
+    pub fn locate(&self, entry: &Source, part: Part) -> Option<(&Document, Location)> {
+        let document = self.documents.get(&*entry.policy)?;
+        if entry.entry.is_empty() {
+            return Some((document, document.locate(&FieldPath::of("metadata.name"))));
+        }
+        let lists = match part {
+            Part::Mutate => ["mutate", "validate"],
+            Part::Validate => ["validate", "mutate"],
+        };
+        lists.into_iter().find_map(|list| {
+            let has = |other: &Value| other.get("name").and_then(Value::as_str) == Some(&entry.entry);
+            let found = document.value.pointer(&format!("/spec/{list}"))?.as_array()?.iter().any(has);
+            let path = FieldPath::of("spec").field(list).named(entry.entry.to_string());
+            found.then(|| (document, document.locate(&path)))
+        })
+    }
+
+    /// What is known of a namespace.
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> Option<&Namespace> {
+        self.namespaces.get(name)
+    }
+}
