@@ -13,7 +13,7 @@ use crate::object::{Keys, Pod, PodBearing, Reads, has_labels};
 #[derive(Debug)]
 pub(crate) struct Conditions {
     labels: BTreeMap<String, String>,
-    when: Option<Expression>,
+    when: Option<Box<Expression>>,
 }
 
 impl Conditions {
@@ -33,7 +33,7 @@ impl Conditions {
             }
         }
         let when = when.and_then(|source| expression(source, &path.field("when"), found));
-        Self { labels: labels.clone(), when }
+        Self { labels: labels.clone(), when: when.map(Box::new) }
     }
 
     /// Whether the object, as it stands now, meets the conditions. The labels are those of the pod, or of the

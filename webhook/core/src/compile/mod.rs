@@ -30,9 +30,9 @@ pub struct Policy {
     pub(crate) failure_policy: FailurePolicy,
     pub(crate) controllers: ControllerHandling,
     pub(crate) scope: CompiledScope,
-    pub(crate) exclude: Option<CompiledScope>,
-    pub(crate) mutations: Vec<CompiledEntry>,
-    pub(crate) rules: Vec<CompiledRule>,
+    pub(crate) exclude: Option<Box<CompiledScope>>,
+    pub(crate) mutations: Box<[CompiledEntry]>,
+    pub(crate) rules: Box<[CompiledRule]>,
     /// The metadata that decides whether the policy is about an object.
     pub(crate) reads: Reads,
     pub(crate) exceptions: ExceptionRules,
@@ -57,7 +57,7 @@ impl Policy {
             if compiled.is_empty() {
                 found.error(at, "an empty exclude would exclude everything; leave it out");
             }
-            compiled
+            Box::new(compiled)
         });
         if spec.mutate.is_empty() && spec.validate.is_empty() {
             found.error(path.clone(), "the policy does nothing; give entries under mutate or validate");
@@ -73,7 +73,7 @@ impl Policy {
             &mut found,
         );
 
-        let mutations: Vec<CompiledEntry> = spec
+        let mutations: Box<[CompiledEntry]> = spec
             .mutate
             .iter()
             .enumerate()
@@ -82,7 +82,7 @@ impl Policy {
                 CompiledEntry::compile(name, entry, spec, &scope, &at, &mut found)
             })
             .collect();
-        let rules: Vec<CompiledRule> = spec
+        let rules: Box<[CompiledRule]> = spec
             .validate
             .iter()
             .enumerate()

@@ -13,8 +13,8 @@ use crate::resources::Metadata;
 /// Labels and annotations, keyed by the field of `metadata` that holds them.
 #[derive(Debug)]
 pub(crate) struct MetadataFill {
-    labels: BTreeMap<String, Value>,
-    annotations: BTreeMap<String, Value>,
+    labels: Box<[(String, Value)]>,
+    annotations: Box<[(String, Value)]>,
 }
 
 impl MetadataFill {
@@ -42,7 +42,7 @@ impl MetadataFill {
         Self { labels: texts(&metadata.labels), annotations: texts(&metadata.annotations) }
     }
 
-    fn maps(&self) -> [(&'static str, &BTreeMap<String, Value>); 2] {
+    fn maps(&self) -> [(&'static str, &[(String, Value)]); 2] {
         [("labels", &self.labels), ("annotations", &self.annotations)]
     }
 }
