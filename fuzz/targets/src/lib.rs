@@ -12,6 +12,8 @@ mod exception;
 mod headers;
 mod images;
 mod input;
+mod jwks;
+mod jws;
 mod limit_table;
 #[allow(dead_code)]
 #[path = "../../../wasm-filter/core/tests/limit/memory.rs"]
@@ -86,9 +88,13 @@ pub const HEADERS: Target = Target { name: "headers", run: headers::run, form: F
 pub const RLS: Target = Target { name: "rls", run: rls::run, form: Form::Binary };
 /// What limits find in the memory that all plugins of a proxy share.
 pub const LIMIT_TABLE: Target = Target { name: "limit_table", run: limit_table::run, form: Form::Binary };
+/// Signed tokens, or their headers.
+pub const JWS: Target = Target { name: "jws", run: jws::run, form: Form::Jose };
+/// Keys that signatures are checked with.
+pub const JWKS: Target = Target { name: "jwks", run: jwks::run, form: Form::Jose };
 
 /// All targets.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 15] = [
     REVIEW,
     SOURCE,
     RESOURCE,
@@ -102,4 +108,6 @@ pub const TARGETS: [Target; 13] = [
     HEADERS,
     RLS,
     LIMIT_TABLE,
+    JWS,
+    JWKS,
 ];

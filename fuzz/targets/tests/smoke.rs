@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use sallyport_fuzz_targets::mutators::Dice;
 use sallyport_fuzz_targets::{
-    CEL, DIFFERENCE, EXCEPTION, HEADERS, IMAGES, LIMIT_TABLE, MUTATION, PATH, RESOURCE, REVIEW, RLS, SOURCE,
-    TARGETS, Target, VALIDATION,
+    CEL, DIFFERENCE, EXCEPTION, HEADERS, IMAGES, JWKS, JWS, LIMIT_TABLE, MUTATION, PATH, RESOURCE, REVIEW,
+    RLS, SOURCE, TARGETS, Target, VALIDATION,
 };
 
 /// Inputs are no longer than this, so that each is quick.
@@ -99,4 +99,6 @@ smoke! {
     headers: HEADERS, 10_000;
     rls: RLS, 100_000;
     limit_table: LIMIT_TABLE, 8_000;
+    jws: JWS, 10_000;
+    jwks: JWKS, 3_000;
 }

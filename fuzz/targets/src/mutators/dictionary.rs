@@ -17,6 +17,7 @@ static TERMS: &str = include_str!("../../../dictionaries/cel.dict");
 static YAML: &str = include_str!("../../../dictionaries/yaml.dict");
 static BINARY: &str = include_str!("../../../dictionaries/binary.dict");
 static IMAGE: &str = include_str!("../../../dictionaries/image.dict");
+static JOSE: &str = include_str!("../../../dictionaries/jose.dict");
 static HTTP: &str = include_str!("../../../dictionaries/http.dict");
 
 static OBJECTS: LazyLock<Dictionary> =
@@ -28,6 +29,7 @@ static REQUESTS: LazyLock<Dictionary> =
 static IMAGES: LazyLock<Dictionary> = LazyLock::new(|| Dictionary { words: words(IMAGE), terms: Vec::new() });
 static MESSAGES: LazyLock<Dictionary> =
     LazyLock::new(|| Dictionary { words: words(BINARY), terms: Vec::new() });
+static TOKENS: LazyLock<Dictionary> = LazyLock::new(|| Dictionary { words: words(JOSE), terms: Vec::new() });
 
 impl Dictionary {
     pub(crate) fn of(form: Form) -> &'static Self {
@@ -36,6 +38,7 @@ impl Dictionary {
             Form::Yaml => &FILES,
             Form::Image => &IMAGES,
             Form::Http => &REQUESTS,
+            Form::Jose => &TOKENS,
             Form::Binary => &MESSAGES,
         }
     }
@@ -74,7 +77,7 @@ fn unescaped(text: &str) -> String {
 fn a_dictionary_is_read_as_libfuzzer_reads_it() {
     let read = words("# no word\n\"a\\\"b\\\\\\x0a\"\nname=\"c\"\n\n");
     assert_eq!(read, ["a\"b\\\n", "c"]);
-    for form in [Form::Json, Form::Yaml, Form::Image, Form::Http, Form::Binary] {
+    for form in [Form::Json, Form::Yaml, Form::Image, Form::Http, Form::Binary, Form::Jose] {
         assert!(Dictionary::of(form).words.len() > 10, "{form:?}");
     }
 }

@@ -19,6 +19,8 @@ pub enum Form {
     Json,
     /// An AdmissionReview: JSON, whose bytes are changed too.
     Review,
+    /// A JOSE header or keys: JSON, whose bytes are changed too; or a token or PEM.
+    Jose,
     /// YAML, changed by lines and words.
     Yaml,
     /// An image reference, changed by its parts.
@@ -36,7 +38,7 @@ pub(crate) fn mutated(form: Form, input: &[u8], dice: &mut Dice) -> Vec<u8> {
     let words = Dictionary::of(form);
     let as_tree = match form {
         Form::Json => true,
-        Form::Review => !dice.one_in(BYTES),
+        Form::Review | Form::Jose => !dice.one_in(BYTES),
         Form::Yaml | Form::Image | Form::Http | Form::Binary => false,
     };
     if as_tree && let Ok(mut tree) = serde_json::from_slice::<Value>(input) {
