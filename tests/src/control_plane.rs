@@ -16,7 +16,7 @@ use crate::objects::Objects;
 use crate::process::Process;
 use crate::programs;
 use crate::run_dir::RunDir;
-use crate::{access, flags, pki};
+use crate::{access, audit, flags, pki};
 
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -30,7 +30,7 @@ pub struct ControlPlane {
     url: String,
     kubeconfig: PathBuf,
     _port: TcpSocket,
-    _dir: RunDir,
+    dir: RunDir,
 }
 
 impl ControlPlane {
@@ -55,6 +55,7 @@ impl ControlPlane {
     pub async fn start() -> Result<Self> {
         let dir = RunDir::create()?;
         let ca_pem = pki::write(dir.path())?;
+        audit::write_policy(dir.path())?;
         let port = reserve_port()?;
         let url = format!("https://{}", port.local_addr()?);
         let config = access::admin(&url, dir.path())?;
@@ -68,7 +69,7 @@ impl ControlPlane {
             &flags::apiserver(port.local_addr()?.port()),
             dir.path(),
         )?;
-        let mut started = Self { apiserver, etcd, config, ca_pem, url, kubeconfig, _port: port, _dir: dir };
+        let mut started = Self { apiserver, etcd, config, ca_pem, url, kubeconfig, _port: port, dir };
         started.wait_until_ready().await?;
         started.complete_namespace("default").await?;
         Ok(started)
@@ -117,6 +118,14 @@ impl ControlPlane {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What the API server's audit log says of the calls about the pod of this name, the oldest first.
+    ///
+    /// # Errors
+    /// When the log can't be read.
+    pub fn audited(&self, pod: &str) -> Result<Vec<Value>> {
+        audit::events_of(self.dir.path(), pod)
     }
 
     /// The process ids of etcd and kube-apiserver.

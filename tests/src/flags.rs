@@ -1,5 +1,6 @@
 //! The command lines of the servers, which run in the folder that holds their files.
 
+use crate::audit;
 use crate::pki::file::{CA, SERVER, SERVER_KEY, SERVICE_ACCOUNT_KEY, SERVICE_ACCOUNT_PUBLIC_KEY};
 
 /// Where etcd listens: a socket in its working directory, named as the URL's host and port. No port is taken.
@@ -45,6 +46,10 @@ pub(crate) fn apiserver(port: u16) -> Vec<String> {
         &format!("--service-account-signing-key-file={SERVICE_ACCOUNT_KEY}"),
         "--service-cluster-ip-range=10.96.0.0/16",
         "--endpoint-reconciler-type=none",
+        &format!("--audit-policy-file={}", audit::POLICY),
+        &format!("--audit-log-path={}", audit::LOG),
+        // A call is on record before it is answered.
+        "--audit-log-mode=blocking",
     ]
     .map(str::to_owned)
     .to_vec()

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 mod absences;
+mod audit;
 mod cel;
 mod control_plane;
 mod crds;
