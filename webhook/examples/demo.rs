@@ -204,9 +204,10 @@ fn listening(log: impl std::io::Read) -> anyhow::Result<(String, u64, BufReader<
             bail!("the webhook did not start:\n{said}");
         }
         if let Ok(event) = serde_json::from_str::<Value>(&line)
-            && let Some(url) = event["webhook"].as_str()
+            && event["message"] == "serving"
+            && let Some(address) = event["webhook"].as_str()
         {
-            return Ok((url.to_owned(), event["policies"].as_u64().unwrap_or_default(), log));
+            return Ok((format!("https://{address}"), event["policies"].as_u64().unwrap_or_default(), log));
         }
         said.push_str(&line);
     }
