@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::limit_key::{Keyed, Subject, key_of};
+use super::keyed::{Keyed, key_of};
 use crate::WhenUnavailable;
 use crate::host::{Host, HostError, SharedData};
 use crate::limit::charge::{self, Charge, Effect, LocalLimit, Verdict};
@@ -15,6 +15,8 @@ use crate::limit::lease::{Ask, Leases, Reply, Share, Take, Window};
 use crate::limit::rls::{self, Descriptor, GlobalKey, Unit};
 use crate::limit::table::{Table, TableError, TableName, TableUse};
 use crate::program::{CountedBy, LimitProgram, Program};
+use crate::request::Request;
+use crate::route::KeyFacts;
 
 /// Where a worker counts one limit.
 #[derive(Debug)]
@@ -147,19 +149,19 @@ impl Counters {
     }
 
     /// Consults the limits that the request falls under.
-    pub(super) fn begin(
+    pub(super) fn begin<'a>(
         &self,
-        program: &Program,
-        subject: &Subject<'_>,
+        program: &'a Program,
+        facts: &KeyFacts<'a>,
         host: &dyn Host,
     ) -> Result<Stage, HostError> {
         let mut applied = Vec::new();
         let mut shadowed = Vec::new();
         for (at, limit) in program.limits.iter().enumerate() {
-            if !applies(limit, subject) {
+            if !applies(limit, facts.request) {
                 continue;
             }
-            match key_of(limit, subject) {
+            match key_of(limit, facts) {
                 Keyed::By(parts) => {
                     let key = Key::new(&self.secret, parts.iter().map(Vec::as_slice));
                     applied.push(Applied { limit: at, parts, key, reply: None });
@@ -378,8 +380,7 @@ impl Asking {
 }
 
 /// Whether the limit counts the request: one that it may be about counts, and one that is surely exempt does not.
-fn applies(limit: &LimitProgram, subject: &Subject<'_>) -> bool {
-    let counts =
-        limit.matches.is_empty() || limit.matches.iter().any(|route| route.fit(subject.request).possible());
-    counts && !limit.exempt.iter().any(|route| route.opens(subject.request))
+fn applies(limit: &LimitProgram, request: &Request<'_>) -> bool {
+    let counts = limit.matches.is_empty() || limit.matches.iter().any(|route| route.fit(request).possible());
+    counts && !limit.exempt.iter().any(|route| route.opens(request))
 }

@@ -5,8 +5,8 @@
 
 mod authenticate;
 mod exchange;
+mod keyed;
 mod keys;
-mod limit_key;
 mod limits;
 mod reason;
 mod record;

@@ -7,7 +7,6 @@ use thiserror::Error;
 use super::authenticate::{Accepted, NotSignedIn, Reason, SignIn, SignedIn, authenticate};
 use super::exchange::SignedInWith;
 use super::keys::{Keys, NoEnvironmentKeys};
-use super::limit_key::Subject;
 use super::limits::{Asking, Counted, Counters, Stage};
 use super::token::{Cache, Checker};
 use super::{Decision, Exchange, Outcome, Record, Signatures, Step, Verdict, Wait};
@@ -19,7 +18,8 @@ use crate::limit::fields::{closest, legacy, rate_limit, rate_limit_policy, retry
 use crate::limit::table::TableError;
 use crate::program::{KeySource, Program, RemoteSource};
 use crate::request::{ClientAddress, HeaderList, Request, dialect, source_address};
-use crate::token::Place;
+use crate::route::KeyFacts;
+use crate::token::{Place, claim, scalar};
 
 /// What one worker of a proxy keeps.
 #[derive(Debug)]
@@ -94,10 +94,17 @@ impl Worker {
         }
         match self.sign_in(host, &request) {
             SignIn::Passes(signed_in) => {
-                let client = self.client(host, &request);
-                let subject =
-                    Subject { request: &request, tokens: &signed_in.tokens, client, connection: host };
-                match self.counters.begin(&self.program, &subject, host) {
+                let peer = self.peer(host);
+                let claim = |provider: &str, path: &[String]| {
+                    accepted_claim(&self.program, &signed_in.tokens, provider, path)
+                };
+                let facts = KeyFacts {
+                    request: &request,
+                    client: self.client(host, &request),
+                    peer: peer.as_deref(),
+                    claim: &claim,
+                };
+                match self.counters.begin(&self.program, &facts, host) {
                     Ok(Stage::Counted(counted)) => Step::Done(self.end(host, &request, &signed_in, &counted)),
                     Ok(Stage::Asking(asking)) => Step::Wait(Wait::Service(asking)),
                     Err(error) => Step::Done(self.failed(host, &request, signed_in, error)),
@@ -257,6 +264,13 @@ impl Worker {
         }
         let source = host.source_address().and_then(|address| source_address(&address));
         ClientAddress::of(request.headers, source, self.program.trusted_hops)
+    }
+
+    /// The identity in the client's certificate, without `spiffe://`, where a limit asks for it.
+    fn peer(&self, host: &dyn Host) -> Option<Vec<u8>> {
+        let uri = self.program.asks_for_peer.then(|| host.peer()).flatten()?;
+        let identity = uri.strip_prefix(b"spiffe://").unwrap_or(&uri);
+        (!identity.is_empty()).then(|| identity.to_vec())
     }
 
     /// What is kept of a request.
@@ -421,6 +435,22 @@ impl Worker {
         }
         fields
     }
+}
+
+/// The claim of a provider's accepted token, by the names that lead to it, as text.
+fn accepted_claim<'t>(
+    program: &Program,
+    tokens: &'t [Accepted<'_>],
+    provider: &str,
+    path: &[String],
+) -> Option<Cow<'t, [u8]>> {
+    let providers = &program.jwt.as_ref()?.providers;
+    let is_its = |accepted: &&Accepted<'_>| {
+        providers.get(accepted.provider).is_some_and(|known| known.spec.name == provider)
+    };
+    let accepted = tokens.iter().find(is_its)?;
+    let text = claim(&accepted.token.claims, path).and_then(scalar)?;
+    Some(Cow::Borrowed(text.as_bytes()))
 }
 
 impl Decision {

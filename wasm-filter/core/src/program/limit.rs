@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use crate::limit::fields::QuotaPolicy;
 use crate::limit::gcra::Gcra;
 use crate::limit::rls::Unit;
-use crate::route::{Route, Template};
-use crate::{KeySource, LimitScope, MissingKey, RateLimit, TrafficMode};
+use crate::route::{LimitKey, Route};
+use crate::{LimitScope, MissingKey, RateLimit, TrafficMode};
 
 /// How often one may ask.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct LimitProgram {
     /// The requests that do not.
     pub exempt: Vec<Route>,
     /// What is counted apart.
-    pub key: Vec<KeyPart>,
+    pub key: Vec<LimitKey>,
     /// What happens to a request that lacks a part of the key.
     pub on_missing_key: MissingKey,
     /// The limit as this proxy counts it.
@@ -44,44 +44,16 @@ pub enum CountedBy {
     Service(Unit),
 }
 
-/// A part of a limit's key.
-#[derive(Debug)]
-pub struct KeyPart {
-    /// The part, as the policy has it.
-    pub source: KeySource,
-    /// Of a claim: whose, by its place in the policy.
-    pub provider: Option<usize>,
-    /// Of a path: the templates of which the first that fits stands for it.
-    pub templates: Vec<Template>,
-}
-
 impl LimitProgram {
     /// Compiles a limit that was checked before; `None` where the check found it wrong.
-    pub(super) fn compile(
-        limit: &RateLimit,
-        mode: TrafficMode,
-        provider: impl Fn(&str) -> Option<usize>,
-    ) -> Option<Self> {
+    pub(super) fn compile(limit: &RateLimit, mode: TrafficMode) -> Option<Self> {
         let routes = |matches: &[crate::RouteMatch]| {
             matches.iter().filter_map(|route| Route::compile(route).ok()).collect()
         };
-        let key = limit.key.iter().map(|source| KeyPart {
-            source: source.clone(),
-            provider: match source {
-                KeySource::Claim(claim) => provider(&claim.provider),
-                _ => None,
-            },
-            templates: match source {
-                KeySource::Path(path) => {
-                    path.templates.iter().filter_map(|template| Template::parse(template).ok()).collect()
-                }
-                _ => Vec::new(),
-            },
-        });
         Some(Self {
             matches: routes(&limit.matches),
             exempt: routes(&limit.exempt),
-            key: key.collect(),
+            key: limit.key.iter().map(|source| LimitKey::compile(source).ok()).collect::<Option<_>>()?,
             on_missing_key: limit.on_missing_key,
             gcra: Gcra::new(&limit.limit).ok()?,
             cost: NonZeroU32::new(limit.cost())?,

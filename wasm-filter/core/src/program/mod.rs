@@ -10,7 +10,7 @@ use sallyport_policy::{Diagnostics, FieldPath};
 
 use crate::check as checks;
 use crate::edit::{IdentityHeaders, RequestEdits, ResponseEdits, Value, Variable};
-use crate::route::HostPattern;
+use crate::route::{HostPattern, LimitKey};
 use crate::{
     FailureMode, KeySource as KeyOf, MissingKey, RateLimitFields, TrafficMode, TrafficPolicySpec,
     WhenUnavailable,
@@ -18,7 +18,7 @@ use crate::{
 
 pub use configuration::{Clusters, Configuration, PolicyName, Verification};
 pub use jwt::{JwtProgram, KeySource, Needs, ProviderProgram, RemoteSource, Requirement, secret_variable};
-pub use limit::{CountedBy, KeyPart, LimitProgram};
+pub use limit::{CountedBy, LimitProgram};
 
 /// A policy compiled.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub struct Program {
     pub trusted_hops: u8,
     /// Whether a limit or a header's value asks for the client's address.
     pub asks_for_client: bool,
+    /// Whether a limit asks who the connection's client is.
+    pub asks_for_peer: bool,
     /// Who must sign in.
     pub jwt: Option<JwtProgram>,
     /// How often one may ask.
@@ -105,9 +107,8 @@ impl Program {
         let payloads = spec.jwt.iter().flat_map(|jwt| &jwt.providers);
         let payloads = payloads.filter_map(|provider| provider.payload_to_header.as_deref());
         let identity = IdentityHeaders::of(spec, payloads);
-        let provider =
-            |name: &str| spec.jwt.as_ref()?.providers.iter().position(|provider| provider.name == name);
-        let limits = spec.rate_limits.iter().map(|limit| LimitProgram::compile(limit, spec.mode, provider));
+        let limits = spec.rate_limits.iter().map(|limit| LimitProgram::compile(limit, spec.mode));
+        let limits: Vec<LimitProgram> = limits.collect::<Option<_>>()?;
         Some(Self {
             policy: policy.clone(),
             hosts: spec.hosts.iter().map(|host| HostPattern::of(host)).collect(),
@@ -115,8 +116,9 @@ impl Program {
             fails_open: spec.failure_mode == FailureMode::Open,
             trusted_hops: spec.trusted_hops,
             asks_for_client: asks_for_client(spec),
+            asks_for_peer: limits.iter().flat_map(|limit| &limit.key).any(LimitKey::asks_for_peer),
             jwt,
-            limits: limits.collect::<Option<_>>()?,
+            limits,
             service: spec.rate_limit_service.as_ref().map(|service| ServiceProgram {
                 cluster: clusters.rate_limit_service.clone().unwrap_or_default(),
                 timeout: service.timeout.into(),

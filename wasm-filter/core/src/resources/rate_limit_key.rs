@@ -134,7 +134,8 @@ pub struct PathKey {
     #[schemars(range(max = 32))]
     pub segments: u8,
     /// Paths that fit one of these templates count together: with `/users/{id}`, `/users/7` and `/users/8` share a
-    /// limit. The first that fits counts, before segments.
+    /// limit, whatever their letters' case and with or without a slash at the end. The first that fits counts, before
+    /// segments; for a path that is not canonical, the first that it may fit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 1024)), extend("x-kubernetes-list-type" = "set"))]
     pub templates: Vec<String>,

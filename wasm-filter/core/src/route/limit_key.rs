@@ -73,6 +73,16 @@ impl LimitKey {
         }))
     }
 
+    /// Whether its value hangs on who the connection's client is.
+    #[must_use]
+    pub fn asks_for_peer(&self) -> bool {
+        match &self.0 {
+            Source::Peer => true,
+            Source::Header { from_peers, .. } => !from_peers.is_empty(),
+            _ => false,
+        }
+    }
+
     /// Its value for a request; `None` if it is missing, or comes more than once.
     #[must_use]
     pub fn value<'a>(&'a self, facts: &KeyFacts<'a>) -> Option<Cow<'a, [u8]>> {
@@ -105,18 +115,17 @@ impl LimitKey {
 }
 
 /// One value for all spellings of a path, as far as can be.
+///
+/// A path that is not canonical counts by the first template that it may fit. Were it counted by what is certain of it,
+/// `/users/7/%70osts` and `/users/8/%70osts` would have limits of their own beside that of `/users/{id}/posts`.
 fn path_value<'a>(path: &Path<'a>, segments: usize, templates: &'a [(Template, Box<[u8]>)]) -> Cow<'a, [u8]> {
     let sure = path.sure();
     let end = sure.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
     let bare = sure.get(..end).unwrap_or_default();
-    let same = <[u8]>::eq_ignore_ascii_case;
-    if path.is_canonical() {
-        for path in [bare, &[bare, b"/"].concat()] {
-            let fits = |template: &Template| template.align(path, same).is_some_and(|found| found.whole);
-            if let Some((_, text)) = templates.iter().find(|(template, _)| fits(template)) {
-                return Cow::Borrowed(text);
-            }
-        }
+    if let Some((_, text)) =
+        templates.iter().find(|(template, _)| may_fit(template, bare, path.is_canonical()))
+    {
+        return Cow::Borrowed(text);
     }
     let slashes = bare.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
     let counted = if segments == 0 { None } else { slashes.clone().nth(segments) };
@@ -127,6 +136,15 @@ fn path_value<'a>(path: &Path<'a>, segments: usize, templates: &'a [(Template, B
         value.extend_from_slice(b"//");
     }
     Cow::Owned(value)
+}
+
+/// Whether a path, without a slash at its end, fits a template: so, or with one. Or only the start of a path: whether
+/// some path that starts so does.
+fn may_fit(template: &Template, bare: &[u8], is_whole: bool) -> bool {
+    let fits = |path: &[u8]| {
+        template.align(path, <[u8]>::eq_ignore_ascii_case).is_some_and(|found| found.whole || !is_whole)
+    };
+    fits(bare) || fits(&[bare, b"/"].concat())
 }
 
 #[cfg(test)]
@@ -196,8 +214,15 @@ mod tests {
             (r#"{"templates": ["/u/{id}", "/u/{id}/x"]}"#, "/U/7/", "/u/{id}"),
             (r#"{"templates": ["/u/{id}", "/u/{id}/x"]}"#, "/u/7/x", "/u/{id}/x"),
             (r#"{"templates": ["/u/{id}"], "segments": 1}"#, "/v/7", "/v"),
-            (r#"{"templates": ["/u/{id}"], "segments": 1}"#, "/u/a%40b", "/u"),
-            (r#"{"templates": ["/u/{id}"]}"#, "/u/a%40b", "/u//"),
+            (r#"{"templates": ["/u/{id}"], "segments": 1}"#, "/v/a%40b", "/v"),
+            (r#"{"templates": ["/u/{id}"]}"#, "/v/a%40b", "/v//"),
+            (r#"{"templates": ["/u/{id}"], "segments": 1}"#, "/u/a%40b", "/u/{id}"),
+            (r#"{"templates": ["/u/{id}"]}"#, "/u/%37", "/u/{id}"),
+            (r#"{"templates": ["/u/{id}"]}"#, "//u/7", "/u/{id}"),
+            (r#"{"templates": ["/u/{id}/x"]}"#, "/u/7/%78", "/u/{id}/x"),
+            (r#"{"templates": ["/u/{id}/x"]}"#, "/u/8;a/x", "/u/{id}/x"),
+            (r#"{"templates": ["/u/{id}/", "/w/{all=**}"]}"#, "/U/7", "/u/{id}/"),
+            (r#"{"templates": ["/u/{id}/", "/w/{all=**}"]}"#, "/w", "/w/{all=**}"),
         ] {
             check(&format!(r#"{{"path": {key}}}"#), &[(":path", path)], Some(wanted));
         }

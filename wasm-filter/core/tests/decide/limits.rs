@@ -54,6 +54,26 @@ fn keys_are_counted_apart() {
 }
 
 #[test]
+fn no_spelling_of_a_path_has_a_limit_of_its_own_beside_its_template_s() {
+    let limit = json!([
+        {"name": "users", "key": [{"path": {"templates": ["/users/{id}", "/users/{id}/posts"]}}],
+         "limit": {"requests": 1, "period": "1m"}},
+    ]);
+    let spellings =
+        ["/users/7", "/users/8/", "/Users/7", "/users/%37", "/users/7;v=1", "/users//9", "/USERS/a%2Fb"];
+    for first in spellings {
+        let mut proxy = limited(limit.clone());
+        assert_eq!(admitted(&mut proxy, &Request::get(first), 2), 1, "{first}");
+        for other in spellings {
+            assert_eq!(admitted(&mut proxy, &Request::get(other), 1), 0, "{other} after {first}");
+        }
+        assert_eq!(admitted(&mut proxy, &Request::get("/users/7/posts"), 2), 1);
+        assert_eq!(admitted(&mut proxy, &Request::get("/users/9/Posts/"), 2), 0);
+        assert_eq!(admitted(&mut proxy, &Request::get("/users/9/%70osts"), 2), 0);
+    }
+}
+
+#[test]
 fn a_claim_is_a_key_only_of_whoever_signed_in() {
     let mut proxy = Proxy::with(json!({
         "jwt": {"providers": [provider("one", "one")],
