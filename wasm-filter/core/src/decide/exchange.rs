@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use super::taken::take_away;
 use super::token::Token;
 use crate::edit::{Facts, Operation};
 use crate::program::Program;
 use crate::request::{ClientAddress, HeaderList, Request};
-use crate::token::{Place, claim, header_value, scalar};
+use crate::token::{claim, header_value, scalar};
 
 /// What is kept of a request until its response.
 #[derive(Clone, Debug, Default)]
@@ -71,9 +72,7 @@ impl Exchange {
         for operation in changes.operations(headers) {
             each(&operation);
         }
-        for place in taken {
-            take_away(place, &request, &mut each);
-        }
+        take_away(&taken, &request, &mut each);
     }
 
     /// What is done to the request's trailers.
@@ -140,38 +139,3 @@ impl Exchange {
 
 /// A claim of a provider's accepted token, by the names that lead to it.
 type ClaimText<'a> = dyn Fn(&str, &[String]) -> Option<Cow<'a, [u8]>> + 'a;
-
-/// Takes a token away from where it was.
-fn take_away(place: &Place, request: &Request<'_>, each: &mut impl FnMut(&Operation<'_>)) {
-    match place {
-        Place::Header { name, .. } => each(&Operation::Remove(name)),
-        Place::Cookie(name) => {
-            let is_it = |pair: &[u8]| {
-                let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
-                pair.get(..end).is_some_and(|key| key.trim_ascii() == &**name)
-            };
-            let pairs = request.headers.values(b"cookie").flat_map(|value| value.split(|byte| *byte == b';'));
-            let kept: Vec<&[u8]> =
-                pairs.map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty() && !is_it(pair)).collect();
-            if kept.is_empty() {
-                each(&Operation::Remove(b"cookie"));
-            } else {
-                each(&Operation::Replace(b"cookie", &kept.join(&b"; "[..])));
-            }
-        }
-        Place::QueryParameter(name) => {
-            let Some(query) = request.path.query() else { return };
-            let is_it = |pair: &[u8]| {
-                let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
-                pair.get(..end).and_then(crate::request::percent_decode).as_deref() == Some(name)
-            };
-            let kept: Vec<&[u8]> = query.split(|byte| *byte == b'&').filter(|pair| !is_it(pair)).collect();
-            let mut path = request.path.as_bytes().to_vec();
-            if !kept.is_empty() {
-                path.push(b'?');
-                path.extend_from_slice(&kept.join(&b'&'));
-            }
-            each(&Operation::Replace(b":path", &path));
-        }
-    }
-}

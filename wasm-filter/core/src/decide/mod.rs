@@ -11,6 +11,7 @@ mod limits;
 mod reason;
 mod record;
 mod signature;
+mod taken;
 mod token;
 mod worker;
 

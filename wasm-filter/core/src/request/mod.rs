@@ -19,8 +19,8 @@ pub use header_list::{HeaderList, MalformedHeaders};
 pub use host::Host;
 pub use media::{Dialect, Grpc, dialect, grpc};
 pub use path::Path;
-pub use percent::{decode as percent_decode, is_pchar};
-pub use query::parameter;
+pub use percent::is_pchar;
+pub use query::{parameter, without_parameters};
 pub use sole::Sole;
 
 /// What rules and limits look at, read once for each request.

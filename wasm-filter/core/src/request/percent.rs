@@ -25,7 +25,7 @@ pub(super) fn first(rest: &[u8]) -> Option<(u8, usize)> {
 
 /// Decodes once, as bytes. `None` where a `%` has no two hexadecimal digits after it.
 #[must_use]
-pub fn decode(text: &[u8]) -> Option<Cow<'_, [u8]>> {
+pub(super) fn decode(text: &[u8]) -> Option<Cow<'_, [u8]>> {
     if !text.contains(&b'%') {
         return Some(Cow::Borrowed(text));
     }

@@ -11,19 +11,33 @@ use super::{Sole, percent};
 #[must_use]
 pub fn parameter<'a>(query: Option<&'a [u8]>, name: &[u8]) -> Sole<Cow<'a, [u8]>> {
     let pairs = query.unwrap_or_default().split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
-    let values = pairs.filter_map(|pair| {
-        let at = pair.iter().position(|byte| *byte == b'=');
-        let (key, value) = match at {
-            Some(at) => (pair.get(..at)?, pair.get(at + 1..)?),
-            None => (pair, &[][..]),
-        };
-        (decode(key).as_deref() == Some(name)).then_some(value)
-    });
-    match Sole::of(values) {
+    let pairs = pairs.map(split);
+    match Sole::of(pairs.filter(|(key, _)| is_name(key, name)).map(|(_, value)| value)) {
         Sole::One(value) => decode(value).map_or(Sole::Malformed, Sole::One),
         Sole::Missing => Sole::Missing,
         Sole::Malformed => Sole::Malformed,
     }
+}
+
+/// A query without the parameters of these names, all else being as it was. `None`: nothing is left of it.
+#[must_use]
+pub fn without_parameters(query: &[u8], names: &[&[u8]]) -> Option<Vec<u8>> {
+    let is_kept = |pair: &&[u8]| {
+        let (key, _) = split(pair);
+        !names.iter().any(|name| is_name(key, name))
+    };
+    let kept: Vec<&[u8]> = query.split(|byte| *byte == b'&').filter(is_kept).collect();
+    (!kept.is_empty()).then(|| kept.join(&b'&'))
+}
+
+/// The name and the value of a pair, encoded.
+fn split(pair: &[u8]) -> (&[u8], &[u8]) {
+    let at = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+    (pair.get(..at).unwrap_or_default(), pair.get(at + 1..).unwrap_or_default())
+}
+
+fn is_name(key: &[u8], name: &[u8]) -> bool {
+    decode(key).as_deref() == Some(name)
 }
 
 fn decode(text: &[u8]) -> Option<Cow<'_, [u8]>> {
@@ -77,7 +91,28 @@ mod tests {
         assert_eq!(parameter(None, b"a"), Sole::Missing);
     }
 
+    #[test]
+    fn every_spelling_of_a_parameter_is_taken_away_and_nothing_else() {
+        for (query, wanted) in [
+            ("a+b=1&c=2", Some("c=2")),
+            ("x&a%20b=1&%61+%62&y=+%20&", Some("x&y=+%20&")),
+            ("a b=1&a+B=2&%=3", Some("a+B=2&%=3")),
+            ("a+b=1", None),
+            ("d=1&c=2", Some("c=2")),
+            ("", Some("")),
+        ] {
+            let left = without_parameters(query.as_bytes(), &[b"a b", b"d"]);
+            assert_eq!(left.as_deref(), wanted.map(str::as_bytes), "{query}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_parameter_that_is_taken_away_is_found_no_more(query in "[ab+%20&=]{0,16}", name in "[ab ]{1,2}") {
+            let left = without_parameters(query.as_bytes(), &[name.as_bytes()]);
+            prop_assert_eq!(parameter(left.as_deref(), name.as_bytes()), Sole::Missing);
+        }
+
         #[test]
         fn whatever_is_encoded_is_found_again(
             pairs in proptest::collection::vec((any::<Vec<u8>>(), any::<Vec<u8>>()), 0..6),

@@ -74,6 +74,37 @@ fn a_token_is_forwarded_only_where_the_policy_says_so() {
 }
 
 #[test]
+fn a_token_is_taken_away_however_its_parameter_is_spelled() {
+    let signed = token("one", json!({}));
+    let mut proxy = signed_in(json!({"tokenFrom": [{"queryParameter": "access token"}]}));
+    for name in ["access+token", "access%20token", "%61ccess+token"] {
+        let got = proxy.ask(&Request::get(&format!("/x?a=+&{name}={signed}&b=%20")));
+        assert_eq!((got.status, got.header(":path")), (200, Some("/x?a=+&b=%20")), "{name}");
+    }
+}
+
+#[test]
+fn all_of_several_tokens_are_taken_away() {
+    for (place, named) in [("cookie", "cookie"), ("queryParameter", ":path")] {
+        let (mut one, mut two) = (provider("one", "one"), provider("two", "two"));
+        one["tokenFrom"] = json!([{place: "s"}]);
+        two["tokenFrom"] = json!([{place: "t"}]);
+        let mut proxy = Proxy::with(json!({"jwt": {
+            "providers": [one, two],
+            "rules": [{"name": "all", "match": [{}], "require": {"allOf": ["one", "two"]}}],
+        }}));
+        let tokens = ["one", "two"].map(|issuer| token(issuer, json!({})));
+        let (sent, kept) = if named == "cookie" {
+            (format!("a=b; s={}; t={}; c=d", tokens[0], tokens[1]), "a=b; c=d")
+        } else {
+            (format!("/?a=b&s={}&t={}&c=d", tokens[0], tokens[1]), "/?a=b&c=d")
+        };
+        let got = proxy.ask(&Request::get("/").with(named, &sent));
+        assert_eq!((got.status, got.header(named)), (200, Some(kept)));
+    }
+}
+
+#[test]
 fn responses_and_our_own_answers_get_the_policy_s_headers() {
     let mut proxy = Proxy::with(json!({
         "jwt": {"providers": [provider("one", "one")],
