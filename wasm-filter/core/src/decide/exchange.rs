@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::taken::take_away;
 use super::token::Token;
 use crate::edit::{Facts, Operation};
+use crate::limit::fields::is_list;
 use crate::program::Program;
 use crate::request::{ClientAddress, HeaderList, Request};
 use crate::token::{claim, header_value, scalar};
@@ -111,7 +112,8 @@ impl Exchange {
             each(&operation);
         }
         for (name, value) in &self.limit_fields {
-            each(&Operation::Replace(name.as_bytes(), value.as_bytes()));
+            let (name, value) = (name.as_bytes(), value.as_bytes());
+            each(&if is_list(name) { Operation::Add(name, value) } else { Operation::Replace(name, value) });
         }
     }
 

@@ -82,6 +82,13 @@ pub fn rate_limit_policy<'a>(policies: impl IntoIterator<Item = &'a QuotaPolicy>
     (!value.is_empty()).then_some(value)
 }
 
+/// Whether a field of these is a list (§3, §4), to which whoever else limits the request adds what it has to tell: the
+/// application, or another policy.
+#[must_use]
+pub fn is_list(name: &[u8]) -> bool {
+    [&b"ratelimit"[..], b"ratelimit-policy"].iter().any(|list| name.eq_ignore_ascii_case(list))
+}
+
 /// The value of RateLimit (§4).
 #[must_use]
 pub fn rate_limit(policy: &QuotaPolicy, limit: &ServiceLimit) -> String {

@@ -39,6 +39,29 @@ fn an_admitted_response_tells_what_is_left() {
 }
 
 #[test]
+fn what_others_tell_of_their_limits_stays_beside_ours() {
+    let mut proxy = Proxy::with(json!({
+        "rateLimits": [{"name": "all", "limit": {"requests": 10, "period": "10s"}}],
+        "rateLimitFields": "WithLegacy",
+    }));
+    let request = Request::get("/");
+    let got = proxy.ask(&request);
+    let theirs = [
+        ("ratelimit-policy", "\"app\";q=3;w=1"),
+        ("ratelimit", "\"app\";r=1;t=1"),
+        ("x-ratelimit-limit", "3"),
+    ];
+    let response = proxy.response(&request, &got, &theirs);
+    let values = |name: &str| -> Vec<&str> {
+        response.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str()).collect()
+    };
+    assert_eq!(values("ratelimit-policy"), ["\"app\";q=3;w=1", "\"all\";q=10;w=10"]);
+    assert_eq!(values("ratelimit"), ["\"app\";r=1;t=1", "\"all\";r=9;t=9"]);
+    // One number has no place for another beside it.
+    assert_eq!(values("x-ratelimit-limit"), ["10"]);
+}
+
+#[test]
 fn keys_are_counted_apart() {
     let mut proxy = limited(json!([
         {"name": "each", "key": [{"header": {"name": "x-tenant"}}, {"method": {}}],
