@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use sallyport_traffic::program::secret_variable;
 use sallyport_traffic::{JwksSource, TrafficPolicySpec};
 
 use crate::Endpoint;
@@ -25,21 +26,41 @@ pub fn jwks_endpoint(uri: &str) -> Option<Endpoint> {
     if authority.contains(':') { authority.parse().ok() } else { format!("{authority}:443").parse().ok() }
 }
 
-/// The environment variable by which a key of a Secret reaches the proxies.
-fn secret_variable(namespace: &str, secret: &str, key: &str) -> String {
-    let mut name = "SALLYPORT_KEY".to_owned();
-    for part in [namespace, secret, key] {
-        name.push('_');
-        for c in part.chars() {
-            match c {
-                'a'..='z' | 'A'..='Z' | '0'..='9' => name.push(c),
-                other => {
-                    name.push('_');
-                    name.push_str(&u32::from(other).to_string());
-                    name.push('_');
-                }
-            }
-        }
+#[cfg(test)]
+mod tests {
+    use sallyport_traffic::program::{Clusters, Configuration, KeySource, PolicyName, compile};
+
+    use super::*;
+
+    /// A proxy is given what the filter looks for, whatever the names are.
+    #[test]
+    fn the_variables_are_those_that_the_filter_reads() {
+        let spec: TrafficPolicySpec = serde_saphyr::from_str(
+            "
+            selector: {}
+            jwt:
+              rules: [{name: all, match: [{}], require: {anyOf: [a, b]}}]
+              providers:
+                - {name: a, issuer: a, algorithms: [HS256], jwks: {env: {name: KEYS, format: Raw}}}
+                - {name: b, issuer: b, algorithms: [HS256], jwks: {secretRef: {name: a.b-c, key: d_e.f, format: Raw}}}
+            ",
+        )
+        .unwrap();
+        let configuration = Configuration {
+            policy: PolicyName { namespace: "shop-1".to_owned(), name: "api".to_owned() },
+            spec: spec.clone(),
+            clusters: Clusters::default(),
+            verification: Default::default(),
+        };
+        let compiled = compile(&configuration);
+        let jwt = compiled.program.and_then(|program| program.jwt);
+        let read = jwt.unwrap_or_else(|| panic!("{:?}", compiled.findings)).providers;
+        let read = read.iter().filter_map(|provider| match &provider.keys {
+            KeySource::Environment { name, .. } => Some(name.clone()),
+            KeySource::Inline(_) | KeySource::Remote(_) => None,
+        });
+        let variables = environment_variables("shop-1", &spec);
+        assert_eq!(variables, read.collect());
+        assert_eq!(variables.len(), 2);
     }
-    name
 }
