@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sallyport_policy::Severity;
 use sallyport_traffic::compile;
-use sallyport_traffic::decide::{Due, Record, Signatures, Worker};
+use sallyport_traffic::decide::{Awake, Due, Record, Signatures, Waiting, Worker};
 use sallyport_traffic::host::{Clock as _, Monotonic};
 use sallyport_traffic::keys::{FETCH_TIMEOUT, Fetched, MOST_BYTES};
 use sallyport_traffic::program::Configuration;
@@ -25,18 +25,14 @@ use crate::envoy::Envoy;
 const TICK: Duration = Duration::from_secs(1);
 /// And how often while requests wait for them.
 const QUICK_TICK: Duration = Duration::from_millis(20);
-/// How many requests may wait for keys, in each worker.
-const MOST_WAITING: usize = 1024;
-/// How long a request waits for keys, in nanoseconds.
-const LONGEST_WAIT: u64 = 5_000_000_000;
 
 /// A configured filter.
 #[derive(Debug)]
 pub(crate) struct Filter {
     id: u32,
     worker: RefCell<Option<Worker>>,
-    /// Requests that wait for keys, each with the time when it has waited long enough.
-    waiting: RefCell<Vec<(u32, u64)>>,
+    /// Requests that wait for keys.
+    waiting: RefCell<Waiting>,
     /// Fetches under way, each with its provider.
     fetches: RefCell<HashMap<Token, usize>>,
     counters: RefCell<HashMap<(&'static str, &'static str), Counter>>,
@@ -87,17 +83,23 @@ impl Filter {
     /// Has a request wait for keys: whether there is room for it.
     pub(crate) fn wait(&self, stream: u32) -> bool {
         let Ok(mut waiting) = self.waiting.try_borrow_mut() else { return false };
-        if waiting.len() >= MOST_WAITING {
+        if !waiting.add(stream, Envoy.monotonic()) {
             return false;
         }
-        waiting.push((stream, Envoy.monotonic().0.saturating_add(LONGEST_WAIT)));
         // The fetch itself is made by a tick: the proxy tells of its end whoever made the call, and a request may end.
         if stream::act_for(self.id).is_err() || stream::tick_every(QUICK_TICK).is_err() {
-            waiting.pop();
+            waiting.forget(stream);
             return false;
         }
         drop(waiting);
         stream::act_for(stream).is_ok()
+    }
+
+    /// A request is gone, if it waited: others may have its place.
+    pub(crate) fn forget(&self, stream: u32) {
+        if let Ok(mut waiting) = self.waiting.try_borrow_mut() {
+            waiting.forget(stream);
+        }
     }
 
     /// Looks whether keys are due or have come.
@@ -123,15 +125,14 @@ impl Filter {
 
     /// Wakes the requests that have waited long enough, and all where a fetch has `ended`.
     fn wake(&self, ended: bool) {
-        let now = Envoy.monotonic().0;
-        let Ok(mut waiting) = self.waiting.try_borrow_mut() else { return };
-        let (awake, asleep): (Vec<_>, Vec<_>) =
-            waiting.drain(..).partition(|(_, until)| ended || *until <= now);
-        *waiting = asleep;
-        drop(waiting);
-        for (id, until) in awake {
-            if let Some(stream) = contexts::stream(id) {
-                stream.wake(until <= now);
+        // None is woken while the list is in use: it may have to wait again.
+        let awake = match self.waiting.try_borrow_mut() {
+            Ok(mut waiting) => waiting.wake(ended, Envoy.monotonic()),
+            Err(_) => return,
+        };
+        for Awake { request, too_long } in awake {
+            if let Some(stream) = contexts::stream(request) {
+                stream.wake(too_long);
             }
         }
     }

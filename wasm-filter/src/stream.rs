@@ -235,8 +235,9 @@ impl Stream {
         });
     }
 
-    /// The request ends: calls for it are given up.
+    /// The request ends: calls for it are given up, and it waits for nothing.
     pub(crate) fn delete(&self) {
+        self.filter.forget(self.id);
         let asking = self.asking.try_borrow_mut().ok().and_then(|mut asking| asking.take());
         for token in asking.into_iter().flat_map(|calls| calls.tokens).flatten() {
             let _ = call::cancel_grpc(token);

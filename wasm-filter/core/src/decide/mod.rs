@@ -13,6 +13,7 @@ mod record;
 mod signature;
 mod taken;
 mod token;
+mod waiting;
 mod worker;
 
 pub use authenticate::{Accepted, NotSignedIn, Reason, SignIn, SignedIn};
@@ -22,6 +23,7 @@ pub use limits::{Asking, Counted, Refused, RefusedFor};
 pub use record::{Record, Verdict};
 pub use signature::Signatures;
 pub use token::{Token, TokenError};
+pub use waiting::{Awake, Waiting};
 pub use worker::{Due, StartError, Worker};
 
 use crate::answer::Answer;

@@ -6,3 +6,4 @@ mod limits;
 mod proxy;
 mod sign_in;
 mod tokens;
+mod waiting;

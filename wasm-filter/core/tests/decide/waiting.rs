@@ -1,0 +1,45 @@
+//! Requests that wait for keys.
+
+use sallyport_traffic::decide::{Awake, Waiting};
+use sallyport_traffic::host::Monotonic;
+
+const MOST: u32 = 1024;
+
+fn at(seconds: u64) -> Monotonic {
+    Monotonic(seconds * 1_000_000_000)
+}
+
+fn full() -> Waiting {
+    let mut waiting = Waiting::default();
+    assert!((0..MOST).all(|request| waiting.add(request, at(1))));
+    assert!(!waiting.add(MOST, at(1)), "there is no bound");
+    waiting
+}
+
+#[test]
+fn whoever_goes_away_leaves_its_place_to_another() {
+    let mut waiting = full();
+    waiting.forget(7);
+    // One that has never waited.
+    waiting.forget(MOST);
+    assert!(waiting.add(MOST, at(1)));
+    assert!(!waiting.add(MOST + 1, at(1)));
+    assert!(waiting.wake(true, at(2)).iter().all(|awake| awake.request != 7), "it is woken though gone");
+    for request in 0..MOST {
+        assert!(waiting.add(request, at(2)));
+        waiting.forget(request);
+    }
+    assert!(waiting.is_empty());
+}
+
+#[test]
+fn a_fetch_that_ends_wakes_all_and_time_those_that_have_waited_too_long() {
+    let mut waiting = Waiting::default();
+    assert!(waiting.add(1, at(1)) && waiting.add(2, at(3)));
+    assert_eq!(waiting.wake(false, at(5)), []);
+    assert_eq!(waiting.wake(false, at(6)), [Awake { request: 1, too_long: true }]);
+    assert!(waiting.add(3, at(6)));
+    let awake = [Awake { request: 2, too_long: true }, Awake { request: 3, too_long: false }];
+    assert_eq!(waiting.wake(true, at(8)), awake);
+    assert!(waiting.is_empty());
+}
