@@ -135,6 +135,10 @@ impl Filter {
                 stream.wake(too_long);
             }
         }
+        // Calls that follow are the filter's own: what answers a call comes to whomever it was made for.
+        if let Err(error) = stream::act_for(self.id) {
+            log::line(Level::Error, &error.to_string());
+        }
     }
 
     fn fetch(&self, due: Due) {
