@@ -61,7 +61,9 @@ impl Filter {
         match start(size) {
             Ok(worker) => {
                 let fetches = worker.fetches_keys();
-                self.worker.replace(Some(worker));
+                let Ok(mut current) = self.worker.try_borrow_mut() else { return false };
+                *current = Some(worker);
+                drop(current);
                 if fetches && let Err(error) = stream::tick_every(QUICK_TICK) {
                     log::line(Level::Error, &error.to_string());
                     return false;

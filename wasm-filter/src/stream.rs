@@ -1,6 +1,6 @@
 //! One request and its response.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 use sallyport_traffic::answer::GrpcStatus;
@@ -26,8 +26,9 @@ pub(crate) struct Stream {
     id: u32,
     filter: Rc<Filter>,
     /// The request's headers, as the proxy serialized them.
-    request: RefCell<Vec<u8>>,
-    exchange: RefCell<Exchange>,
+    request: OnceCell<Vec<u8>>,
+    /// What was decided, once it is.
+    exchange: OnceCell<Exchange>,
     asking: RefCell<Option<Calls>>,
     /// Whether the response is the filter's own, which is complete.
     is_answered: Cell<bool>,
@@ -48,8 +49,8 @@ impl Stream {
         Self {
             id,
             filter,
-            request: RefCell::default(),
-            exchange: RefCell::default(),
+            request: OnceCell::new(),
+            exchange: OnceCell::new(),
             asking: RefCell::default(),
             is_answered: Cell::new(false),
         }
@@ -57,19 +58,24 @@ impl Stream {
 
     /// The request's headers are there.
     pub(crate) fn request_headers(&self) -> Flow {
-        match header_map::pairs(Map::RequestHeaders) {
-            Ok(pairs) => {
-                self.request.replace(pairs);
-                self.decide()
-            }
-            Err(error) => self.give_up(&error.to_string()),
+        let pairs = match header_map::pairs(Map::RequestHeaders) {
+            Ok(pairs) => pairs,
+            Err(error) => return self.give_up(&error.to_string()),
+        };
+        if self.request.set(pairs).is_err() {
+            return self.give_up("the request's headers came twice");
         }
+        self.decide()
+    }
+
+    /// The request's headers, as they came.
+    fn headers(&self) -> Option<HeaderList<'_>> {
+        HeaderList::from_serialized(self.request.get()?).ok()
     }
 
     /// Decides, at the first time or once more.
     fn decide(&self) -> Flow {
-        let request = self.request.borrow().clone();
-        let Ok(headers) = HeaderList::from_serialized(&request) else {
+        let Some(headers) = self.headers() else {
             return self.give_up("the request's headers can't be read");
         };
         match self.filter.with(|worker| worker.decide(&Envoy, &headers)) {
@@ -98,10 +104,9 @@ impl Stream {
             return;
         }
         let flow = if too_long {
-            let request = self.request.borrow().clone();
-            match HeaderList::from_serialized(&request) {
-                Ok(headers) => self.without_keys(&headers),
-                Err(_) => self.give_up("the request's headers can't be read"),
+            match self.headers() {
+                Some(headers) => self.without_keys(&headers),
+                None => self.give_up("the request's headers can't be read"),
             }
         } else {
             self.decide()
@@ -125,7 +130,11 @@ impl Stream {
             tokens.push(sent.ok());
         }
         let is_open = tokens.iter().any(Option::is_some);
-        self.asking.replace(Some(Calls { asking, tokens, since: Envoy.monotonic() }));
+        let Ok(mut calls) = self.asking.try_borrow_mut() else {
+            return self.give_up("the request is being decided already");
+        };
+        *calls = Some(Calls { asking, tokens, since: Envoy.monotonic() });
+        drop(calls);
         if is_open { Flow::Stop } else { self.resume() }
     }
 
@@ -147,8 +156,7 @@ impl Stream {
         let asking = self.asking.try_borrow_mut().ok().and_then(|mut asking| asking.take());
         let Some(Calls { asking, since, .. }) = asking else { return Flow::Stop };
         self.filter.time_service(since);
-        let request = self.request.borrow().clone();
-        let Ok(headers) = HeaderList::from_serialized(&request) else {
+        let Some(headers) = self.headers() else {
             return self.give_up("the request's headers can't be read");
         };
         match self.filter.with(|worker| worker.resume(&Envoy, &headers, asking)) {
@@ -193,7 +201,8 @@ impl Stream {
                 Flow::Stop
             }
         };
-        self.exchange.replace(exchange);
+        // A request is decided once: there is nothing yet that this would replace.
+        let _ = self.exchange.set(exchange);
         flow
     }
 
@@ -202,19 +211,14 @@ impl Stream {
         if self.is_answered.get() {
             return;
         }
-        let Ok(exchange) = self.exchange.try_borrow() else { return };
-        let request = self.request.borrow();
+        let (Some(exchange), Some(request)) = (self.exchange.get(), self.headers()) else { return };
         self.filter.with(|worker| {
             let program = worker.program();
             if !exchange.edits_response(program) {
                 return;
             }
             let Ok(pairs) = header_map::pairs(Map::ResponseHeaders) else { return };
-            let (Ok(response), Ok(request)) =
-                (HeaderList::from_serialized(&pairs), HeaderList::from_serialized(&request))
-            else {
-                return;
-            };
+            let Ok(response) = HeaderList::from_serialized(&pairs) else { return };
             exchange.edit_response(program, &request, &response, |operation| {
                 if let Err(error) = change(Map::ResponseHeaders, operation) {
                     log::line(Level::Error, &error.to_string());
@@ -225,7 +229,7 @@ impl Stream {
 
     /// The request's trailers are there.
     pub(crate) fn request_trailers(&self) {
-        let Ok(exchange) = self.exchange.try_borrow() else { return };
+        let Some(exchange) = self.exchange.get() else { return };
         let Ok(pairs) = header_map::pairs(Map::RequestTrailers) else { return };
         let Ok(trailers) = HeaderList::from_serialized(&pairs) else { return };
         self.filter.with(|worker| {
