@@ -1,5 +1,6 @@
 //! Child processes that never outlive this one.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,24 +24,27 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn start(name: &'static str, program: &Path, args: &[String], dir: &Path) -> Result<Self> {
-        Self::start_with(name, program, args, &[], dir)
+        Self::start_with::<&str>(name, program, args, &[], dir)
     }
 
     /// The same, with these environment variables beside those of this process.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start_with(
+    pub fn start_with<V: AsRef<OsStr>>(
         name: &'static str,
         program: &Path,
         args: &[String],
-        environment: &[(String, String)],
+        environment: &[(String, V)],
         dir: &Path,
     ) -> Result<Self> {
         let log = dir.join(format!("{name}.log"));
         let output = File::create(&log)?;
         let mut command = command(program, args, dir);
-        command.envs(environment.iter().cloned()).stdout(output.try_clone()?).stderr(output);
+        command
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .stdout(output.try_clone()?)
+            .stderr(output);
         let child = start(name, program, command)?;
         Ok(Self { name, child, log })
     }

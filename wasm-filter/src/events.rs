@@ -44,10 +44,11 @@ extern "C" fn proxy_on_request_headers(context: u32, _count: usize, _ends: bool)
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_request_trailers(context: u32, _count: usize) -> u32 {
-    if let Some(stream) = contexts::stream(context) {
-        stream.request_trailers();
-    }
-    Flow::Continue as u32
+    let flow = match contexts::stream(context) {
+        Some(stream) => stream.request_trailers(),
+        None => refuse(),
+    };
+    flow as u32
 }
 
 #[unsafe(no_mangle)]

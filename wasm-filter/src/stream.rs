@@ -227,16 +227,33 @@ impl Stream {
         });
     }
 
-    /// The request's trailers are there.
-    pub(crate) fn request_trailers(&self) {
-        let Some(exchange) = self.exchange.get() else { return };
-        let Ok(pairs) = header_map::pairs(Map::RequestTrailers) else { return };
-        let Ok(trailers) = HeaderList::from_serialized(&pairs) else { return };
-        self.filter.with(|worker| {
+    /// The request's trailers are there. An application may take what is in them for headers: they do not pass unless
+    /// all is gone from them that should be.
+    pub(crate) fn request_trailers(&self) -> Flow {
+        if self.is_answered.get() {
+            return Flow::Stop;
+        }
+        let Some(exchange) = self.exchange.get() else {
+            return self.give_up("the request's trailers came before it was decided");
+        };
+        let pairs = match header_map::pairs(Map::RequestTrailers) {
+            Ok(pairs) => pairs,
+            Err(error) => return self.give_up(&error.to_string()),
+        };
+        let Ok(trailers) = HeaderList::from_serialized(&pairs) else {
+            return self.give_up("the request's trailers can't be read");
+        };
+        let mut failed = None;
+        let edited = self.filter.with(|worker| {
             exchange.edit_trailers(worker.program(), &trailers, |operation| {
-                let _ = change(Map::RequestTrailers, operation);
+                failed = failed.or(change(Map::RequestTrailers, operation).err());
             });
         });
+        match (edited, failed) {
+            (Some(()), None) => Flow::Continue,
+            (Some(()), Some(error)) => self.give_up(&error.to_string()),
+            (None, _) => self.give_up("the filter is not configured"),
+        }
     }
 
     /// The request ends: calls for it are given up, and it waits for nothing.

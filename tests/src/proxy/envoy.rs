@@ -1,5 +1,6 @@
 //! A running Envoy.
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -36,7 +37,7 @@ impl Envoy {
     pub async fn start(
         bootstrap: &Value,
         workers: u32,
-        environment: &[(String, String)],
+        environment: &[(String, OsString)],
         dir: RunDir,
     ) -> Result<Self> {
         fs::write(dir.path().join(CONFIGURATION), bootstrap.to_string())?;
@@ -67,7 +68,7 @@ impl Envoy {
     ///
     /// # Errors
     /// When it refuses it: with the end of its output.
-    pub fn validate(bootstrap: &Value, environment: &[(String, String)]) -> Result<()> {
+    pub fn validate(bootstrap: &Value, environment: &[(String, OsString)]) -> Result<()> {
         let dir = RunDir::create()?;
         fs::write(dir.path().join(CONFIGURATION), bootstrap.to_string())?;
         let output = Command::new(programs::find("envoy")?)

@@ -3,6 +3,7 @@
 
 mod client;
 mod envoy;
+mod http2_client;
 mod key_host;
 mod module;
 mod policy;
@@ -12,6 +13,7 @@ mod upstream;
 
 pub use client::{Client, send};
 pub use envoy::Envoy;
+pub use http2_client::Http2Client;
 pub use key_host::{Conduct, KeyHost};
 pub use module::Module;
 pub use policy::policies;

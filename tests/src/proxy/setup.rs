@@ -1,6 +1,7 @@
 //! Policies, Envoy and the application put together.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,8 +26,11 @@ pub struct Setup {
     workers: u32,
     connect_to: BTreeMap<Endpoint, Endpoint>,
     ca_file: PathBuf,
-    environment: Vec<(String, String)>,
+    environment: Vec<(String, OsString)>,
+    edits: Vec<Edit>,
 }
+
+type Edit = Box<dyn Fn(&mut Value)>;
 
 /// A running Envoy with the filter, before an application that tells what it got.
 pub struct Proxy {
@@ -49,6 +53,7 @@ impl Setup {
             // Public authorities, where a test has none of its own.
             ca_file: "/etc/ssl/certs/ca-certificates.crt".into(),
             environment: Vec::new(),
+            edits: Vec::new(),
         })
     }
 
@@ -75,8 +80,15 @@ impl Setup {
 
     /// With this environment variable.
     #[must_use]
-    pub fn variable(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
+    pub fn variable(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// With this done to Envoy's configuration, as whoever writes one around the filter may do.
+    #[must_use]
+    pub fn edited(mut self, edit: impl Fn(&mut Value) + 'static) -> Self {
+        self.edits.push(Box::new(edit));
         self
     }
 
@@ -97,7 +109,11 @@ impl Setup {
             admin: Some(any),
             access_log: ACCESS_LOG.to_owned(),
         };
-        Ok(render(&self.plugins, &options))
+        let mut bootstrap = render(&self.plugins, &options);
+        for edit in &self.edits {
+            edit(&mut bootstrap);
+        }
+        Ok(bootstrap)
     }
 
     /// Whether Envoy takes the configuration.

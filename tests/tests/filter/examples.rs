@@ -16,7 +16,7 @@ fn envoy_takes_what_is_rendered_for_each_system() -> Result<()> {
         let yaml = traffic(&system.policies())?;
         let mut setup = Setup::of(&yaml).with_context(|| format!("of {}", system.name))?;
         for (variable, keys) in keys(&yaml)? {
-            setup = setup.variable(&variable, &keys);
+            setup = setup.variable(&variable, keys);
         }
         setup.validate().with_context(|| format!("Envoy refuses that of {}", system.name))?;
     }

@@ -3,3 +3,4 @@
 mod decides;
 mod examples;
 mod passes;
+mod trailers;
