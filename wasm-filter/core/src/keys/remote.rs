@@ -163,10 +163,12 @@ impl RemoteKeys {
             return Ok(false);
         }
         let hope = self.schedule.ask(shared, now)?;
+        let schedule = self.schedule.read(shared)?;
         if hope {
-            self.seen = self.schedule.read(shared)?;
+            self.seen = schedule;
         } else {
-            self.unknown.insert(kid, now);
+            // No longer: an issuer may sign with a new key soon after its keys were fetched.
+            self.unknown.insert(kid, schedule.hears_from());
         }
         Ok(hope)
     }

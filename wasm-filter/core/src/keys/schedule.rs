@@ -106,13 +106,21 @@ impl Schedule {
         if self.taken_until > now || self.next <= now {
             return true;
         }
-        let delay = doubled(FIRST_UNKNOWN_DELAY, self.in_vain);
-        if self.failures > 0 || now.0 < self.ended.0.saturating_add(delay) {
+        if now < self.hears_from() {
             return false;
         }
         self.next = now;
         self.for_unknown = true;
         true
+    }
+
+    /// From when on it is of use to ask for a fetch.
+    #[must_use]
+    pub fn hears_from(&self) -> Monotonic {
+        if self.failures > 0 {
+            return self.next;
+        }
+        Monotonic(self.ended.0.saturating_add(doubled(FIRST_UNKNOWN_DELAY, self.in_vain)))
     }
 
     /// A fetch brought keys, which are good for `lifetime`.

@@ -122,6 +122,28 @@ fn an_unknown_kid_has_the_keys_fetched_once_and_is_then_refused() {
 }
 
 #[test]
+fn a_key_that_is_new_just_after_a_fetch_is_fetched_as_soon_as_may_be() {
+    let mut proxy = proxy();
+    assert!(due(&mut proxy));
+    answer(&mut proxy, 200, &jwks("a"), &[b"max-age=3600"]);
+    proxy.worker.tick(&proxy.host).unwrap();
+    for seconds in [1000, 1009] {
+        proxy.host.seconds.set(seconds);
+        assert_eq!(told(&mut proxy, "b"), "denied unknown_key", "at {seconds}");
+    }
+    proxy.host.seconds.set(1010);
+    assert!(waits(&mut proxy, "b"));
+    assert!(due(&mut proxy));
+    answer(&mut proxy, 200, &jwks("a"), &[b"max-age=3600"]);
+    proxy.worker.tick(&proxy.host).unwrap();
+    // In vain: each time, it takes twice as long.
+    for (seconds, is_early) in [(1029, true), (1030, false)] {
+        proxy.host.seconds.set(seconds);
+        assert_eq!(waits(&mut proxy, "b"), !is_early, "at {seconds}");
+    }
+}
+
+#[test]
 fn keys_are_fetched_again_as_the_answer_says() {
     for (cache_control, early, late) in
         [("max-age=1200", 959, 1200), ("no-store", 23, 30), ("", 239, 300), ("max-age=99999999", 2879, 3600)]
