@@ -2,6 +2,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::time::Duration;
 
 use sallyport_policy::Severity;
@@ -266,7 +267,8 @@ fn start(size: usize) -> Result<Worker, String> {
     };
     let signatures = Signatures::choose(configuration.verification, &Envoy)
         .ok_or_else(|| format!("TrafficPolicy {policy}: this proxy can't check signatures itself"))?;
-    let variable = |name: &str| std::env::var(name).ok().map(String::into_bytes);
+    // A shared secret is bytes, and seldom text. What WASI gives stands in an OsString as it is.
+    let variable = |name: &str| std::env::var_os(name).map(OsString::into_encoded_bytes);
     Worker::start(program, signatures, &Envoy, &variable)
         .map_err(|error| format!("TrafficPolicy {policy}: {error}"))
 }

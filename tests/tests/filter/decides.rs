@@ -1,14 +1,12 @@
 //! What a real Envoy does with what the filter decides.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use aws_lc_rs::hmac;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Request, Response};
 use sallyport_tests::proxy::{Conduct, KeyHost, Proxy, Setup};
-use serde_json::{Value, json};
+
+use super::tokens::{Key, hs256};
 
 const SECRET: &str = "a secret that this test may know.";
 
@@ -39,13 +37,7 @@ spec:
 "#;
 
 fn token(user: &str, lives: i64) -> Result<String> {
-    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
-    let claims = json!({"iss": "https://issuer.example", "aud": "shop", "sub": user, "exp": now + lives});
-    let encoded = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let input = format!("{}.{}", encoded(json!({"alg": "HS256"})), encoded(claims));
-    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
-    let signature = hmac::sign(&key, input.as_bytes());
-    Ok(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    hs256(SECRET.as_bytes(), user, lives)
 }
 
 async fn ask(proxy: &Proxy, path: &str, token: Option<&str>) -> Result<Response<bytes::Bytes>> {
@@ -130,16 +122,12 @@ spec:
         jwks: {uri: "https://keys.example/jwks"}
     rules: [{name: all, match: [{path: {prefix: /}}], require: {anyOf: [fetched]}}]
 "#;
-    let keys =
-        r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
-    let host = KeyHost::start("keys.example", Conduct::serves(keys)).await?;
+    let key = Key::new("a")?;
+    let host = KeyHost::start("keys.example", Conduct::serves(key.set())).await?;
     let setup = Setup::of(REMOTE)?.connect("keys.example", 443, host.address()).trusting(host.ca_file());
     let proxy = setup.start().await?;
-    let shared = token("alice", 3600)?;
-    let payload = shared.split('.').nth(1).unwrap_or_default();
-    let header = URL_SAFE_NO_PAD.encode(json!({"alg": "EdDSA"}).to_string());
-    let forged = format!("{header}.{payload}.{}", URL_SAFE_NO_PAD.encode([1; 64]));
-    let asked = tokio::time::timeout(Duration::from_secs(30), ask(&proxy, "/", Some(&forged)));
+    let token = Key::new("a")?.token("alice")?;
+    let asked = tokio::time::timeout(Duration::from_secs(30), ask(&proxy, "/", Some(&token)));
     let response = asked.await??;
     ensure!(response.status() == 401, "{response:?}");
     let challenge = response.headers()["www-authenticate"].to_str()?;

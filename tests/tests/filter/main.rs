@@ -3,4 +3,6 @@
 mod decides;
 mod examples;
 mod passes;
+mod secrets;
+mod tokens;
 mod trailers;
