@@ -63,6 +63,8 @@ pub fn write_server_of(names: &[&str], dir: &Path) -> Result<()> {
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let mut server = CertificateParams::new(names)?;
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    // All authorities have one name: whoever trusts several is told by its key which one this is.
+    server.use_authority_key_identifier_extension = true;
     issue(&ca, &server, &dir.join("tls.crt"), &dir.join("tls.key"))?;
     fs::write(dir.join(file::CA), ca.pem())?;
     Ok(())

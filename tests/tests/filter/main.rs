@@ -2,6 +2,7 @@
 
 mod decides;
 mod examples;
+mod keys;
 mod passes;
 mod secrets;
 mod tokens;
