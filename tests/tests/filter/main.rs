@@ -2,8 +2,10 @@
 
 mod decides;
 mod examples;
+mod grpc;
 mod keys;
 mod passes;
+mod routes;
 mod secrets;
 mod tokens;
 mod trailers;
