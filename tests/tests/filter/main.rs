@@ -1,5 +1,6 @@
 //! The filter in a real Envoy.
 
+mod client_address;
 mod decides;
 mod examples;
 mod grpc;

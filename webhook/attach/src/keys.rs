@@ -50,6 +50,7 @@ mod tests {
             policy: PolicyName { namespace: "shop-1".to_owned(), name: "api".to_owned() },
             spec: spec.clone(),
             clusters: Clusters::default(),
+            forwarded_for: Default::default(),
             verification: Default::default(),
         };
         let compiled = compile(&configuration);

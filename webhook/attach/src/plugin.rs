@@ -35,6 +35,7 @@ impl Plugin {
                 jwks: jwks.collect(),
                 rate_limit_service: self.rate_limit_service().map(|service| rate_limit_cluster(&service)),
             },
+            forwarded_for: Default::default(),
             verification: Default::default(),
         }
     }

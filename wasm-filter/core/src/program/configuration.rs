@@ -18,6 +18,9 @@ pub struct Configuration {
     /// The proxy's clusters for the filter's own calls.
     #[serde(default, skip_serializing_if = "Clusters::is_empty")]
     pub clusters: Clusters,
+    /// What X-Forwarded-For is when the filter sees it.
+    #[serde(default, skip_serializing_if = "crate::resources::is_default")]
+    pub forwarded_for: ForwardedFor,
     /// Who checks signatures.
     #[serde(default, skip_serializing_if = "crate::resources::is_default")]
     pub verification: Verification,
@@ -57,6 +60,16 @@ impl Clusters {
     pub fn is_empty(&self) -> bool {
         self.jwks.is_empty() && self.rate_limit_service.is_none()
     }
+}
+
+/// What X-Forwarded-For is when the filter sees it: whether the proxy's own entry counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ForwardedFor {
+    /// As the proxy received it: a sidecar's, and where the proxy is rendered by us.
+    #[default]
+    Received,
+    /// The proxy has appended the address of whoever connected, as a mesh's gateways do.
+    Appended,
 }
 
 /// Who checks signatures.

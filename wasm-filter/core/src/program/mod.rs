@@ -16,7 +16,7 @@ use crate::{
     WhenUnavailable,
 };
 
-pub use configuration::{Clusters, Configuration, PolicyName, Verification};
+pub use configuration::{Clusters, Configuration, ForwardedFor, PolicyName, Verification};
 pub use jwt::{JwtProgram, KeySource, Needs, ProviderProgram, RemoteSource, Requirement, secret_variable};
 pub use limit::{CountedBy, LimitProgram};
 
@@ -31,7 +31,8 @@ pub struct Program {
     pub enforces: bool,
     /// Whether a request passes that can't be decided because the proxy failed.
     pub fails_open: bool,
-    /// How many proxies in front are trusted to append to X-Forwarded-For.
+    /// How many proxies are trusted to have appended to X-Forwarded-For: those in front, and this one if it does so before
+    /// the filter. 0: the header says nothing.
     pub trusted_hops: u8,
     /// Whether a limit or a header's value asks for the client's address.
     pub asks_for_client: bool,
@@ -74,9 +75,8 @@ pub struct Compiled {
 /// Compiles a policy: what the admission webhook, the command line and the filter all call.
 #[must_use]
 pub fn compile(configuration: &Configuration) -> Compiled {
-    let Configuration { policy, spec, clusters, .. } = configuration;
-    let mut findings = checks::check(spec);
-    let program = Program::compile(policy, spec, clusters, &mut findings);
+    let mut findings = checks::check(&configuration.spec);
+    let program = Program::compile(configuration, &mut findings);
     Compiled { program: program.filter(|_| !findings.has_errors()), findings }
 }
 
@@ -87,18 +87,15 @@ pub fn check(spec: &TrafficPolicySpec) -> Diagnostics {
         policy: PolicyName::default(),
         spec: spec.clone(),
         clusters: Clusters::default(),
+        forwarded_for: ForwardedFor::default(),
         verification: Verification::default(),
     };
     compile(&configuration).findings
 }
 
 impl Program {
-    fn compile(
-        policy: &PolicyName,
-        spec: &TrafficPolicySpec,
-        clusters: &Clusters,
-        findings: &mut Diagnostics,
-    ) -> Option<Self> {
+    fn compile(configuration: &Configuration, findings: &mut Diagnostics) -> Option<Self> {
+        let Configuration { policy, spec, clusters, forwarded_for, .. } = configuration;
         let at = FieldPath::of("spec");
         let jwt = spec
             .jwt
@@ -114,7 +111,11 @@ impl Program {
             hosts: spec.hosts.iter().map(|host| HostPattern::of(host)).collect(),
             enforces: spec.mode == TrafficMode::Enforce,
             fails_open: spec.failure_mode == FailureMode::Open,
-            trusted_hops: spec.trusted_hops,
+            trusted_hops: match (spec.trusted_hops, forwarded_for) {
+                (0, _) => 0,
+                (hops, ForwardedFor::Received) => hops,
+                (hops, ForwardedFor::Appended) => hops.saturating_add(1),
+            },
             asks_for_client: asks_for_client(spec),
             asks_for_peer: limits.iter().flat_map(|limit| &limit.key).any(LimitKey::asks_for_peer),
             jwt,

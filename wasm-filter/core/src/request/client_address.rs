@@ -9,18 +9,29 @@ use super::HeaderList;
 pub struct ClientAddress(IpAddr);
 
 /// The address in Envoy's `source.address`: `10.0.0.1:5678`, `[2001:db8::1]:80`, or without a port. `None` where it is
-/// no IP address, as that of a Unix socket.
+/// no IP address, as that of a Unix socket, and where it is not the connection's: an Envoy that does not use the remote
+/// address, such as a sidecar, gives the last of X-Forwarded-For for it, which whoever connects may have made up. That
+/// has port 0, from which nobody connects.
 #[must_use]
 pub fn source_address(property: &[u8]) -> Option<ClientAddress> {
-    let text = std::str::from_utf8(property).ok()?;
-    let address = text.parse::<SocketAddr>().map(|socket| socket.ip()).or_else(|_| text.parse()).ok()?;
-    Some(ClientAddress(address.to_canonical()))
+    address(property).filter(|(_, port)| *port != Some(0)).map(|(address, _)| address)
+}
+
+/// An IP address, and the port, if there is one.
+fn address(text: &[u8]) -> Option<(ClientAddress, Option<u16>)> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (ip, port) = match text.parse::<SocketAddr>() {
+        Ok(socket) => (socket.ip(), Some(socket.port())),
+        Err(_) => (text.parse().ok()?, None),
+    };
+    Some((ClientAddress(ip.to_canonical()), port))
 }
 
 impl ClientAddress {
     /// The client behind `trusted_hops` proxies, which have each appended the address of their client to
     /// X-Forwarded-For: of all its values in all lines, so many from the right. Everything left of that, the client may
     /// have made up. With 0, and where the header holds fewer values or no address there, it is the connection's source.
+    /// The proxy itself counts as one where it appends before the filter.
     #[must_use]
     pub fn of(headers: &HeaderList<'_>, source: Option<Self>, trusted_hops: u8) -> Option<Self> {
         let Some(from_right) = usize::from(trusted_hops).checked_sub(1) else { return source };
@@ -28,7 +39,13 @@ impl ClientAddress {
         for line in headers.values(b"x-forwarded-for") {
             values.extend(line.split(|byte| *byte == b','));
         }
-        values.iter().rev().nth(from_right).and_then(|value| source_address(value.trim_ascii())).or(source)
+        values
+            .iter()
+            .rev()
+            .nth(from_right)
+            .and_then(|value| address(value.trim_ascii()))
+            .map(|(address, _)| address)
+            .or(source)
     }
 
     /// The leading bits of the address as bytes that differ for different networks, and for IPv4 and IPv6. A prefix
@@ -60,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    fn address(text: &str) -> ClientAddress {
+    fn ip(text: &str) -> ClientAddress {
         ClientAddress(text.parse().unwrap())
     }
 
@@ -69,7 +86,8 @@ mod tests {
         for (property, wanted) in [
             ("1.2.3.4:5678", Some("1.2.3.4")),
             ("[::1]:80", Some("::1")),
-            ("[2001:db8::1]:0", Some("2001:db8::1")),
+            ("[2001:db8::1]:0", None),
+            ("1.2.3.4:0", None),
             ("1.2.3.4", Some("1.2.3.4")),
             ("2001:db8::1", Some("2001:db8::1")),
             ("[::ffff:1.2.3.4]:80", Some("1.2.3.4")),
@@ -81,14 +99,14 @@ mod tests {
             ("1.2.3", None),
             ("[::1]", None),
         ] {
-            assert_eq!(source_address(property.as_bytes()), wanted.map(address), "{property}");
+            assert_eq!(source_address(property.as_bytes()), wanted.map(ip), "{property}");
         }
         assert_eq!(source_address(b"\xff"), None);
     }
 
     #[test]
     fn as_many_proxies_are_believed_as_are_trusted() {
-        let source = Some(address("10.0.0.1"));
+        let source = Some(ip("10.0.0.1"));
         for (lines, hops, wanted) in [
             (&["1.1.1.1"][..], 0, "10.0.0.1"),
             (&[], 1, "10.0.0.1"),
@@ -104,10 +122,11 @@ mod tests {
             (&["2001:db8::7"], 1, "2001:db8::7"),
             (&["[2001:db8::7]:99"], 1, "2001:db8::7"),
             (&["1.1.1.1:99"], 1, "1.1.1.1"),
+            (&["1.1.1.1:0"], 1, "1.1.1.1"),
         ] {
             let headers =
                 HeaderList::from_pairs(lines.iter().map(|line| (&b"X-Forwarded-For"[..], line.as_bytes())));
-            assert_eq!(ClientAddress::of(&headers, source, hops), Some(address(wanted)), "{lines:?} {hops}");
+            assert_eq!(ClientAddress::of(&headers, source, hops), Some(ip(wanted)), "{lines:?} {hops}");
         }
     }
 
@@ -123,7 +142,7 @@ mod tests {
             ("2001:db8::1", "2001:db8:0:1::1", 32, 64, false),
             ("0.0.0.0", "::", 0, 0, false),
         ] {
-            let network = |text| address(text).network(v4, v6);
+            let network = |text| ip(text).network(v4, v6);
             assert_eq!(network(one) == network(other), same, "{one} {other} /{v4} /{v6}");
         }
     }

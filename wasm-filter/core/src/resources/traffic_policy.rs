@@ -47,7 +47,9 @@ pub struct TrafficPolicySpec {
     #[serde(default, skip_serializing_if = "is_default")]
     pub failure_mode: FailureMode,
     /// How many proxies in front of this one are trusted to append to X-Forwarded-For. The client's address is then
-    /// taken from there, so many entries from the right. 0 (the default): it is the connection's source address.
+    /// taken from there, so many entries from the right, without the one that this proxy itself appends. 0 (the
+    /// default): it is the address of whoever connected. Where a proxy does not know that address, as a sidecar does not
+    /// of a request with X-Forwarded-For, the request has none: write 1 for a sidecar behind a gateway.
     #[serde(default, skip_serializing_if = "is_default")]
     #[schemars(range(max = 16))]
     pub trusted_hops: u8,

@@ -3,7 +3,7 @@
 use prost::Message as _;
 use serde_json::{Value, json};
 
-use super::proxy::{Got, Proxy, Request};
+use super::proxy::{Got, Host, Proxy, Request};
 use super::tokens::{provider, token};
 
 fn limited(limits: Value) -> Proxy {
@@ -137,6 +137,32 @@ fn a_missing_key_is_replaced_by_the_client_s_address_or_not_counted() {
         // Whoever sends the address as the header's value uses another limit.
         let request = Request::get("/").with("x-user", "192.0.2.7");
         assert_eq!(admitted(&mut proxy, &request, 3), 1);
+    }
+}
+
+#[test]
+fn nobody_gets_a_limit_of_its_own_by_an_address_that_it_made_up() {
+    let spec = |hops: u8| {
+        json!({"trustedHops": hops, "rateLimits": [
+            {"name": "client", "key": [{"clientAddress": {}}], "limit": {"requests": 1, "period": "1m"}},
+        ]})
+    };
+    let ask = |forwarded: &str| Request::get("/").with("x-forwarded-for", forwarded);
+    // As a sidecar sees it, which takes the header for the connection.
+    let mut proxy = Proxy::with(spec(0));
+    for (source, status) in [("203.0.113.1:0", 200), ("203.0.113.2:0", 429), ("203.0.113.3:0", 429)] {
+        proxy.host.source.set(source);
+        assert_eq!(proxy.ask(&ask(source.trim_end_matches(":0"))).status, status, "{source}");
+    }
+    // A proxy that has appended who connected is not one of those in front.
+    for (more, fits) in [
+        (json!({}), "6.6.6.6, 198.51.100.1"),
+        (json!({"forwardedFor": "Appended"}), "6.6.6.6, 198.51.100.1, 192.0.2.7"),
+    ] {
+        let mut proxy = Proxy::configured(Host::default(), spec(1), more);
+        assert_eq!(proxy.ask(&ask(fits)).status, 200, "{fits}");
+        assert_eq!(proxy.ask(&ask(&fits.replace("6.6.6.6", "7.7.7.7"))).status, 429, "{fits}");
+        assert_eq!(proxy.ask(&ask(&fits.replace("198.51.100.1", "198.51.100.2"))).status, 200, "{fits}");
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) struct Host {
     pub(crate) seconds: Cell<u64>,
     pub(crate) is_broken: Cell<bool>,
     pub(crate) peer: RefCell<Option<&'static str>>,
+    pub(crate) source: Cell<&'static str>,
 }
 
 impl Default for Host {
@@ -33,6 +34,7 @@ impl Default for Host {
             seconds: Cell::new(1000),
             is_broken: Cell::new(false),
             peer: RefCell::new(None),
+            source: Cell::new("192.0.2.7:41234"),
         }
     }
 }
@@ -76,7 +78,7 @@ impl Clock for Host {
 
 impl Connection for Host {
     fn source_address(&self) -> Option<Vec<u8>> {
-        Some(b"192.0.2.7:41234".to_vec())
+        Some(self.source.get().as_bytes().to_vec())
     }
 
     fn peer(&self) -> Option<Vec<u8>> {
@@ -150,14 +152,20 @@ impl Proxy {
         Self::on(Host::default(), spec)
     }
 
-    pub(crate) fn on(host: Host, mut spec: Value) -> Self {
+    pub(crate) fn on(host: Host, spec: Value) -> Self {
+        Self::configured(host, spec, json!({}))
+    }
+
+    /// With `more` in the filter's configuration.
+    pub(crate) fn configured(host: Host, mut spec: Value, more: Value) -> Self {
         spec.as_object_mut().unwrap().entry("selector").or_insert(json!({}));
-        let configuration: Configuration = serde_json::from_value(json!({
+        let mut configuration = json!({
             "policy": {"namespace": "shop", "name": "api"},
             "spec": spec,
             "clusters": {"jwks": {"fetched": "keys"}, "rateLimitService": "limits"},
-        }))
-        .unwrap();
+        });
+        configuration.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let configuration: Configuration = serde_json::from_value(configuration).unwrap();
         let compiled = compile(&configuration);
         let findings: Vec<String> = compiled.findings.iter().map(ToString::to_string).collect();
         let program = compiled.program.unwrap_or_else(|| panic!("{findings:?}"));
