@@ -1,6 +1,7 @@
 //! The filter in a real Envoy.
 
 mod client_address;
+mod counts;
 mod decides;
 mod examples;
 mod grpc;
