@@ -5,6 +5,7 @@ mod counts;
 mod decides;
 mod examples;
 mod grpc;
+mod hostile;
 mod keys;
 mod passes;
 mod routes;
