@@ -81,15 +81,15 @@ extern "C" fn proxy_on_http_call_response(
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_grpc_receive(context: u32, token: u32, size: usize) {
-    if let Some(stream) = contexts::stream(context) {
-        stream.answered(Token(token), Some(size));
+    if let Some(filter) = contexts::filter(context) {
+        filter.grpc_call_answer(Token(token), Some(size));
     }
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_grpc_close(context: u32, token: u32, _status: u32) {
-    if let Some(stream) = contexts::stream(context) {
-        stream.answered(Token(token), None);
+    if let Some(filter) = contexts::filter(context) {
+        filter.grpc_call_answer(Token(token), None);
     }
 }
 

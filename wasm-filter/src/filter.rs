@@ -36,6 +36,8 @@ pub(crate) struct Filter {
     waiting: RefCell<Waiting>,
     /// Fetches under way, each with its provider.
     fetches: RefCell<HashMap<Token, usize>>,
+    /// Calls of the rate limit service under way, each with the request that it is for.
+    asked: RefCell<HashMap<Token, u32>>,
     counters: RefCell<HashMap<(&'static str, &'static str), Counter>>,
     /// How old each provider's keys are.
     ages: RefCell<HashMap<String, Gauge>>,
@@ -51,6 +53,7 @@ impl Filter {
             worker: RefCell::default(),
             waiting: RefCell::default(),
             fetches: RefCell::default(),
+            asked: RefCell::default(),
             counters: RefCell::default(),
             ages: RefCell::default(),
             service_time: OnceCell::new(),
@@ -203,6 +206,31 @@ impl Filter {
             Some(Ok(None)) | None => {}
         }
         self.tick();
+    }
+
+    /// The proxy tells the filter of a gRPC call's end, whichever request made it.
+    pub(crate) fn expect(&self, token: Token, stream: u32) {
+        if let Ok(mut asked) = self.asked.try_borrow_mut() {
+            asked.insert(token, stream);
+        }
+    }
+
+    /// Gives up a gRPC call, if it is still under way.
+    pub(crate) fn cancel(&self, token: Token) {
+        let is_open = self.asked.try_borrow_mut().is_ok_and(|mut asked| asked.remove(&token).is_some());
+        if is_open && stream::act_for(self.id).is_ok() {
+            let _ = call::cancel_grpc(token);
+        }
+    }
+
+    /// The rate limit service has answered with a message of this size, or has not.
+    pub(crate) fn grpc_call_answer(&self, token: Token, size: Option<usize>) {
+        // The message is the filter's, and has to be read before it acts for the request.
+        let answer = size.and_then(|size| buffer::start(Buffer::GrpcMessage, size).ok());
+        let stream = self.asked.try_borrow_mut().ok().and_then(|mut asked| asked.remove(&token));
+        if let Some(stream) = stream.and_then(contexts::stream) {
+            stream.answered(token, answer.as_deref());
+        }
     }
 
     /// Shows how old fetched keys are.

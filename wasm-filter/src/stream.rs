@@ -11,7 +11,6 @@ use sallyport_traffic::limit::rls::{METHOD, SERVICE};
 use sallyport_traffic::request::HeaderList;
 
 use crate::abi::answer;
-use crate::abi::buffer::{self, Buffer};
 use crate::abi::call::{self, Token};
 use crate::abi::header_map::{self, Map};
 use crate::abi::log::{self, Level};
@@ -127,6 +126,9 @@ impl Stream {
                 log::line(Level::Warn, &format!("the rate limit service can't be asked: {error}"));
                 let _ = self.filter.with(|worker| worker.answered(&Envoy, &mut asking, at, None));
             }
+            if let Ok(token) = sent {
+                self.filter.expect(token, self.id);
+            }
             tokens.push(sent.ok());
         }
         let is_open = tokens.iter().any(Option::is_some);
@@ -139,13 +141,15 @@ impl Stream {
     }
 
     /// The rate limit service has answered, or has not.
-    pub(crate) fn answered(&self, token: Token, size: Option<usize>) {
-        let answer = size.and_then(|size| buffer::start(Buffer::GrpcMessage, size).ok());
+    pub(crate) fn answered(&self, token: Token, answer: Option<&[u8]>) {
+        if stream::act_for(self.id).is_err() {
+            return;
+        }
         let is_last = {
             let Ok(mut asking) = self.asking.try_borrow_mut() else { return };
             let Some(Calls { asking, tokens, .. }) = asking.as_mut() else { return };
             let Some(at) = tokens.iter().position(|other| *other == Some(token)) else { return };
-            self.filter.with(|worker| worker.answered(&Envoy, asking, at, answer.as_deref())).unwrap_or(true)
+            self.filter.with(|worker| worker.answered(&Envoy, asking, at, answer)).unwrap_or(true)
         };
         if is_last {
             go_on(self.resume());
@@ -195,6 +199,10 @@ impl Stream {
                     answer.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
                 let grpc = answer.grpc.map(GrpcStatus::code);
                 let details = format!("sallyport_{}", record.reason);
+                self.filter.with(|worker| {
+                    let edit = exchange.edit_refused(worker.program());
+                    edit.and_then(|edit| change(Map::RequestHeaders, &edit).err())
+                });
                 if let Err(error) = answer::send(answer.status, &details, &pairs, &answer.body, grpc) {
                     log::line(Level::Error, &error.to_string());
                 }
@@ -260,9 +268,8 @@ impl Stream {
     pub(crate) fn delete(&self) {
         self.filter.forget(self.id);
         let asking = self.asking.try_borrow_mut().ok().and_then(|mut asking| asking.take());
-        for token in asking.into_iter().flat_map(|calls| calls.tokens).flatten() {
-            let _ = call::cancel_grpc(token);
-        }
+        let open = asking.into_iter().flat_map(|calls| calls.tokens).flatten();
+        open.for_each(|token| self.filter.cancel(token));
     }
 
     /// The request can't be decided: it does not pass.

@@ -1,4 +1,5 @@
-//! Calls of our own to other services. The answer comes to the context that called, under the token that is returned.
+//! Calls of our own to other services, known by the token that is returned. An HTTP call is answered to the context that
+//! called; a gRPC call to the filter, even where a request's context called.
 
 use std::time::Duration;
 

@@ -76,6 +76,12 @@ impl Exchange {
         take_away(&taken, &request, &mut each);
     }
 
+    /// What is done to the headers of a request that is refused, which only access logs will read.
+    #[must_use]
+    pub fn edit_refused<'e>(&'e self, program: &'e Program) -> Option<Operation<'e>> {
+        program.request.refused(self.correlation.as_deref()).filter(|_| self.is_edited)
+    }
+
     /// What is done to the request's trailers.
     pub fn edit_trailers(
         &self,

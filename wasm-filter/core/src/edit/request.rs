@@ -64,6 +64,13 @@ impl RequestEdits {
         Some(correlation_id(correlation.accept, &correlation.header, headers, random))
     }
 
+    /// What a refused request gets all the same: its correlation identifier, for access logs, in place of what the
+    /// client sent under that name.
+    #[must_use]
+    pub fn refused<'v>(&'v self, correlation: Option<&'v [u8]>) -> Option<Operation<'v>> {
+        Some(Operation::Replace(self.correlation.as_ref()?.header.as_bytes(), correlation?))
+    }
+
     /// Whether a correlation identifier may have to be made, for which random bytes are wanted.
     #[must_use]
     pub fn wants_random(&self) -> bool {
