@@ -18,4 +18,5 @@ pub mod proxy;
 pub mod registration;
 pub mod run_dir;
 pub mod tls;
+pub mod tokens;
 pub mod webhook;

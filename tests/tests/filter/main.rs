@@ -10,5 +10,6 @@ mod keys;
 mod passes;
 mod routes;
 mod secrets;
+mod systems;
 mod tokens;
 mod trailers;

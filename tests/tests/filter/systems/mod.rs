@@ -1,0 +1,52 @@
+//! What each line of the five guides asks of the filter, with the example's own TrafficPolicy in a real Envoy.
+//!
+//! The tables in `manifests/examples/README.md` name these tests.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use sallyport_tests::examples::Example;
+use sallyport_tests::proxy::{Proxy, Setup};
+use serde_json::Value;
+
+mod ai_imutis;
+mod financial_planning;
+mod media_platform;
+mod mini_visa;
+mod mita;
+
+/// What starts the TrafficPolicy of this name of an example.
+fn policy(system: &str, name: &str) -> Result<Setup> {
+    let examples = Example::all()?;
+    let example = examples.iter().find(|example| example.name == system).context("no such example")?;
+    let file = example.policies().join("traffic.yaml");
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&fs::read_to_string(file)?)?;
+    let policy = documents.iter().find(|policy| policy["metadata"]["name"] == name);
+    Setup::of(&policy.with_context(|| format!("{system} has no TrafficPolicy {name}"))?.to_string())
+}
+
+/// A GET of a path, with a token as RFC 6750 §2.1 sends it.
+async fn get(proxy: &Proxy, path: &str, token: Option<&str>) -> Result<Response<Bytes>> {
+    let mut request = Request::get(path);
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    proxy.send(request.body("")?).await
+}
+
+/// The headers of the last request that reached the application.
+fn last_seen(proxy: &Proxy) -> Result<HeaderMap> {
+    let seen = proxy.upstream.seen().pop().context("no request reached the application")?;
+    Ok(seen.parts.headers)
+}
+
+/// The response has these headers, each once and so.
+fn has(response: &Response<Bytes>, headers: &[(&str, &str)]) -> Result<()> {
+    for (name, value) in headers {
+        let all: Vec<_> = response.headers().get_all(*name).iter().collect();
+        ensure!(all == [value], "{name} is {all:?} in {response:?}");
+    }
+    Ok(())
+}
