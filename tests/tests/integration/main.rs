@@ -12,6 +12,7 @@ mod docs;
 mod ephemeral;
 mod examples;
 mod installed;
+mod kinds;
 mod mutation;
 mod pod_security;
 mod refusals;

@@ -1,7 +1,8 @@
 //! Kinds as a policy names them.
 
-use sallyport_policy::{Diagnostics, FieldPath};
+use sallyport_policy::{Diagnostic, Diagnostics, FieldPath, nearest};
 
+use super::built_in_kinds::BUILT_IN_KINDS;
 use crate::{GroupVersionKind, PodBearing};
 
 /// `*`, `Pod`, or with its group `Certificate.cert-manager.io`.
@@ -28,32 +29,6 @@ const OUT_OF_REACH: [(&str, &str); 7] = [
     ("ValidatingWebhookConfiguration", "admissionregistration.k8s.io"),
 ];
 
-/// Kinds that policies are often about, by which a plural is known for one.
-const KNOWN: [&str; 22] = [
-    "ConfigMap",
-    "CronJob",
-    "DaemonSet",
-    "Deployment",
-    "HorizontalPodAutoscaler",
-    "Ingress",
-    "Job",
-    "Namespace",
-    "NetworkPolicy",
-    "PersistentVolume",
-    "PersistentVolumeClaim",
-    "Pod",
-    "PodDisruptionBudget",
-    "PodTemplate",
-    "ReplicaSet",
-    "ReplicationController",
-    "Role",
-    "RoleBinding",
-    "Secret",
-    "Service",
-    "ServiceAccount",
-    "StatefulSet",
-];
-
 /// The kind as people write it who think of the resource: `Pods`, `Ingresses`, `NetworkPolicies`.
 fn plural(kind: &str) -> String {
     match kind.strip_suffix('y') {
@@ -64,32 +39,55 @@ fn plural(kind: &str) -> String {
 }
 
 impl KindPattern {
-    pub(crate) fn compile(text: &str, path: FieldPath, found: &mut Diagnostics) -> Self {
-        let (kind, group) = text.split_once('.').map_or((text, None), |(kind, group)| (kind, Some(group)));
+    /// `None` where it is wrong.
+    pub(crate) fn compile(text: &str, path: FieldPath, found: &mut Diagnostics) -> Option<Self> {
         if text == "*" {
-            return Self::Any;
+            return Some(Self::Any);
+        }
+        let (kind, group) = text.split_once('.').map_or((text, None), |(kind, group)| (kind, Some(group)));
+        let is_plural = |known: &&str| group.is_none() && plural(known).eq_ignore_ascii_case(kind);
+        let plural_of = BUILT_IN_KINDS.iter().find(|known| is_plural(known));
+        if let Some(of) = plural_of.filter(|_| !BUILT_IN_KINDS.contains(&kind)) {
+            found.error(path, format!("`{text}` is a resource; its kind is {of}"));
+            return None;
         }
         let is_kind = kind.starts_with(|c: char| c.is_ascii_uppercase())
             && kind.chars().all(|c| c.is_ascii_alphanumeric());
         if !is_kind {
-            found.error(
-                path,
-                format!("`{text}` is not a kind; expected Pod, Certificate.cert-manager.io or *"),
-            );
-        } else if let Some(kind) = KNOWN.iter().find(|known| group.is_none() && kind == plural(known)) {
-            found.error(path, format!("`{text}` is a resource; its kind is {kind}"));
-        } else if let Some((kind, _)) =
+            let message = format!("`{text}` is not a kind; expected Pod, Certificate.cert-manager.io or *");
+            let mut wrong = Diagnostic::error(path, message);
+            // `apps/v1/Deployment` names its kind at the end.
+            let last = text.rsplit('/').next().unwrap_or(text);
+            wrong.help = nearest(last, BUILT_IN_KINDS).map(|meant| format!("did you mean {meant}?"));
+            found.push(wrong);
+            return None;
+        }
+        if let Some((kind, _)) =
             OUT_OF_REACH.iter().find(|(k, g)| *k == kind && group.is_none_or(|group| group == *g))
         {
             found.error(
                 path,
                 format!("{kind} is out of every policy's reach, so that the control plane can always run"),
             );
+            return None;
         }
-        match group {
+        Some(match group {
             Some(group) => Self::Of { kind: kind.to_owned(), group: group.to_owned() },
             None => Self::BuiltIn(kind.to_owned()),
+        })
+    }
+
+    /// What is to be said where the kind is one that Kubernetes does not have: it is misspelt, or of another group.
+    pub(crate) fn doubt(&self) -> Option<(String, String)> {
+        let Self::BuiltIn(kind) = self else { return None };
+        if BUILT_IN_KINDS.contains(&kind.as_str()) {
+            return None;
         }
+        let help = match nearest(kind, BUILT_IN_KINDS) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => format!("give its group too: {kind}.GROUP"),
+        };
+        Some((format!("Kubernetes 1.36 has no kind {kind}"), help))
     }
 
     pub(crate) fn matches(&self, gvk: &GroupVersionKind) -> bool {

@@ -1,5 +1,6 @@
 //! Compiles a WorkloadPolicy into an immutable form, or says everything that is wrong with it.
 
+mod built_in_kinds;
 mod conditions;
 mod kind_pattern;
 mod mutate_entry;
@@ -20,6 +21,7 @@ pub(crate) use validate_entry::CompiledRule;
 
 use crate::object::Reads;
 use crate::resources::{ControllerHandling, ExceptionRules, FailurePolicy, WorkloadPolicySpec};
+use crate::validate::About;
 use crate::{Mode, NAMESPACES_OUT_OF_REACH, Source};
 
 /// A WorkloadPolicy that is right, ready to decide with.
@@ -48,7 +50,7 @@ impl Policy {
         }
         let path = FieldPath::of("spec");
         let scope = CompiledScope::compile(&spec.matches, Purpose::Match, &path.field("match"), &mut found);
-        if scope.kinds.is_empty() {
+        if spec.matches.kinds.is_empty() {
             found.error(path.field("match").field("kinds"), "expected at least one kind, such as Pod");
         }
         let exclude = spec.exclude.as_ref().map(|exclude| {
@@ -91,6 +93,12 @@ impl Policy {
                 CompiledRule::compile(name, entry, spec, &scope, &at, &mut found)
             })
             .collect();
+        let for_pods = mutations.iter().any(|entry| !entry.transformation.applies_to_any_kind())
+            || rules.iter().any(|rule| rule.rule.about() == About::Pods);
+        scope.tell_doubtful_kinds(&spec.matches.kinds, for_pods, &path.field("match"), &mut found);
+        if let (Some(scope), Some(exclude)) = (&spec.exclude, &exclude) {
+            exclude.tell_doubtful_kinds(&scope.kinds, false, &path.field("exclude"), &mut found);
+        }
         let mut reads = scope.reads();
         exclude.iter().for_each(|exclude| reads.extend(&exclude.reads()));
         warn_of_evasion(spec, &path, &mut found);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sallyport_policy::{Diagnostics, FieldPath};
 
-use super::{CompiledScope, Conditions, KindPattern};
+use super::{CompiledScope, Conditions};
 use crate::mutate::{
     AddContainer, ApartFill, EnvFill, JsonPatch, MetadataFill, PriorityClass, ProbeFill, PullPolicy,
     ResourceFill, SchedulingFill, SecurityContextFill, Selection, SpreadFill, Terms, TokenAutomount,
@@ -46,7 +46,7 @@ impl CompiledEntry {
             );
         }
         let (action, transformation) = actions.pop()?;
-        if !transformation.applies_to_any_kind() && !scope.kinds.iter().any(KindPattern::may_hold_pod) {
+        if !transformation.applies_to_any_kind() && !scope.may_hold_pod() {
             found.error(
                 path.field(action),
                 "none of the policy's kinds holds a pod; other kinds take only metadata and patch",

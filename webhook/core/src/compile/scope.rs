@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use sallyport_policy::{Diagnostics, FieldPath, Glob, Selector};
+use sallyport_policy::{Diagnostic, Diagnostics, FieldPath, Glob, Selector, Severity};
 use serde_json::{Map, Value, json};
 
 use super::KindPattern;
@@ -18,7 +18,10 @@ pub(crate) struct CompiledScope {
     pub(crate) namespaces: Vec<Glob>,
     pub(crate) namespace_selector: Option<Selector>,
     pub(crate) object_selector: Option<Selector>,
+    /// Those that are right.
     pub(crate) kinds: Vec<KindPattern>,
+    /// Whether others are given, which are wrong.
+    has_wrong_kinds: bool,
     pub(crate) operations: Vec<Operation>,
     users: Vec<Glob>,
     groups: Vec<Glob>,
@@ -63,7 +66,7 @@ impl CompiledScope {
         };
         let kind =
             |(i, text): (usize, &String)| KindPattern::compile(text, path.field("kinds").index(i), found);
-        let kinds = scope.kinds.iter().enumerate().map(kind).collect();
+        let kinds: Vec<KindPattern> = scope.kinds.iter().enumerate().filter_map(kind).collect();
         let mut conditions = Vec::new();
         for condition in &scope.conditions {
             let at = path.field("conditions").named(&condition.name).field("expression");
@@ -79,6 +82,7 @@ impl CompiledScope {
             namespaces: globs(&scope.namespaces, "namespaces", found),
             namespace_selector: selector(scope.namespace_selector.as_ref(), "namespaceSelector", found),
             object_selector: selector(scope.object_selector.as_ref(), "objectSelector", found),
+            has_wrong_kinds: kinds.len() < scope.kinds.len(),
             kinds,
             narrows_operations: !scope.operations.is_empty(),
             operations: if scope.operations.is_empty() {
@@ -99,10 +103,41 @@ impl CompiledScope {
             && self.namespace_selector.is_none()
             && self.object_selector.is_none()
             && self.kinds.is_empty()
+            && !self.has_wrong_kinds
             && !self.narrows_operations
             && self.users.is_empty()
             && self.groups.is_empty()
             && self.conditions.is_empty()
+    }
+
+    /// Whether an object that it is about may hold a pod, as far as its kinds are known.
+    pub(super) fn may_hold_pod(&self) -> bool {
+        // That there is none, or that one is wrong, has been said.
+        self.kinds.is_empty()
+            || self.has_wrong_kinds
+            || self.kinds.iter().any(|kind| kind.may_hold_pod() || kind.doubt().is_some())
+    }
+
+    /// Says which of its kinds Kubernetes does not have. That is an error where they are all that the policy's entries,
+    /// which are about pods, could be about.
+    pub(super) fn tell_doubtful_kinds(
+        &self,
+        given: &[String],
+        for_pods: bool,
+        path: &FieldPath,
+        found: &mut Diagnostics,
+    ) {
+        let severity = if for_pods && !self.kinds.iter().any(KindPattern::may_hold_pod) {
+            Severity::Error
+        } else {
+            Severity::Warning
+        };
+        for kind in &self.kinds {
+            let Some((message, help)) = kind.doubt() else { continue };
+            let index = given.iter().position(|given| kind.kind() == Some(given));
+            let path = path.field("kinds").index(index.unwrap_or_default());
+            found.push(Diagnostic { severity, path, message, help: Some(help) });
+        }
     }
 
     /// Whether the policy is about this request. A condition that can't be evaluated is an error, with its name.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sallyport_policy::{Diagnostics, FieldPath};
 
-use super::{CompiledScope, Conditions, KindPattern};
+use super::{CompiledScope, Conditions};
 use crate::mutate::Selection;
 use crate::object::Reads;
 use crate::resources::{FailurePolicy, ValidateEntry, WorkloadPolicySpec};
@@ -49,7 +49,7 @@ impl CompiledRule {
             );
         }
         let (name, rule) = rules.pop()?;
-        if rule.about() == About::Pods && !scope.kinds.iter().any(KindPattern::may_hold_pod) {
+        if rule.about() == About::Pods && !scope.may_hold_pod() {
             found.error(
                 path.field(name),
                 "none of the policy's kinds holds a pod; other kinds take only metadata and cel",
