@@ -4,6 +4,7 @@ mod built_in_kinds;
 mod conditions;
 mod kind_pattern;
 mod mutate_entry;
+mod own_images;
 mod scope;
 mod validate_entry;
 
@@ -15,6 +16,7 @@ use sallyport_policy::{Diagnostics, FieldPath, Segment, check_dns_label, check_d
 pub(crate) use conditions::Conditions;
 pub(crate) use kind_pattern::KindPattern;
 pub(crate) use mutate_entry::CompiledEntry;
+use own_images::warn_of_own_images;
 use scope::Purpose;
 pub(crate) use scope::{CompiledScope, Facts};
 pub(crate) use validate_entry::CompiledRule;
@@ -101,6 +103,7 @@ impl Policy {
         }
         let mut reads = scope.reads();
         exclude.iter().for_each(|exclude| reads.extend(&exclude.reads()));
+        warn_of_own_images(&mutations, &rules, &path, &mut found);
         warn_of_evasion(spec, &path, &mut found);
         warn_of_namespaces(spec, &path, &mut found);
 

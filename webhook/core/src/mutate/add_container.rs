@@ -10,12 +10,13 @@ use super::log::Log;
 use super::node_ports;
 use super::override_container::override_container;
 use super::security_context::foreign_to;
-use super::transformation::{Phase, Subject, Terms, Transformation};
+use super::transformation::{BroughtImage, Phase, Subject, Terms, Transformation};
 use crate::object::{
-    ContainerList, Fields, Pod, get, get_list, get_object, get_str, holds, is_mesh_container, list_entry,
-    name_of, named_element,
+    ContainerList, Fields, Pod, container_type, get, get_list, get_object, get_str, holds, is_mesh_container,
+    list_entry, name_of, named_element,
 };
-use crate::resources::{Embedded, InitContainer, Position, Sidecar, SidecarType, Strategy};
+use crate::resources::{ContainerType, Embedded, InitContainer, Position, Sidecar, SidecarType, Strategy};
+use crate::validate::ImageReference;
 
 /// A container and where it goes.
 #[derive(Debug)]
@@ -91,8 +92,13 @@ impl AddContainer {
         if is_mesh_container(&name) {
             found.error(at.field("name"), format!("`{name}` is the service mesh's own container"));
         }
-        if container.get("image").and_then(Value::as_str).is_none_or(str::is_empty) {
-            found.error(at.field("image"), "expected the container's image");
+        match container.get("image").and_then(Value::as_str).filter(|image| !image.is_empty()) {
+            None => found.error(at.field("image"), "expected the container's image"),
+            Some(image) => {
+                if let Err(why) = ImageReference::parse(image) {
+                    found.error(at.field("image"), format!("not an image reference: {why}"));
+                }
+            }
         }
         for field in container.keys().filter(|field| !CONTAINER_FIELDS.contains(&field.as_str())) {
             let mut unknown = Diagnostic::warning(
@@ -265,6 +271,14 @@ impl Transformation for AddContainer {
                 log.change(format_args!("spec.volumes[{name}]"), None, Some(volume.clone()));
             }
         }
+    }
+
+    fn brings_image(&self) -> Option<BroughtImage<'_>> {
+        let container = self.container.as_object()?;
+        let image = get_str(container, &["image"])?;
+        let kind = container_type(self.list, container);
+        let action = if kind == ContainerType::Init { "initContainer" } else { "sidecar" };
+        Some(BroughtImage { action, kind, name: &self.name, image })
     }
 
     fn sets(&self) -> Vec<(String, Value)> {

@@ -35,5 +35,5 @@ pub(crate) use scheduling::SchedulingFill;
 pub(crate) use security_context::SecurityContextFill;
 pub(crate) use service_account_token::TokenAutomount;
 pub(crate) use topology_spread::SpreadFill;
-pub(crate) use transformation::{Selection, Terms, Transformation};
+pub(crate) use transformation::{BroughtImage, Selection, Terms, Transformation};
 pub(crate) use writable_paths::WritablePaths;

@@ -45,8 +45,22 @@ pub(crate) trait Transformation: Send + Sync + std::fmt::Debug {
         None
     }
 
+    /// The container that it adds, as rules about images would see it.
+    fn brings_image(&self) -> Option<BroughtImage<'_>> {
+        None
+    }
+
     /// The fields that it sets and to what: where two policies differ about one, that is a conflict.
     fn sets(&self) -> Vec<(String, Value)>;
+}
+
+/// A container that a transformation adds, and the field of the entry that says so.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BroughtImage<'t> {
+    pub(crate) action: &'static str,
+    pub(crate) kind: ContainerType,
+    pub(crate) name: &'t str,
+    pub(crate) image: &'t str,
 }
 
 /// The terms that make a difference to a transformation.

@@ -107,6 +107,12 @@ impl Rule for Images {
         true
     }
 
+    fn objections_to_image(&self, image: &str) -> Vec<String> {
+        let mut report = Report::default();
+        self.judge_text(image, &"", &mut report);
+        report.violations.into_iter().map(|violation| violation.message).collect()
+    }
+
     fn judge(&self, subject: &Subject<'_>, report: &mut Report) {
         let Some(pod) = subject.readable_pod(report) else { return };
         // A public image is no less public under a mesh's name: only the operator's word lets one off.

@@ -23,6 +23,11 @@ pub(crate) trait Rule: Send + Sync + fmt::Debug {
         false
     }
 
+    /// What it has against a container's image, whatever else the pod is.
+    fn objections_to_image(&self, _image: &str) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The metadata that its verdict depends on.
     fn reads(&self) -> Reads {
         Reads::default()
