@@ -84,7 +84,8 @@ impl Standard {
         ensure!(decision.allowed == decision.violations.is_empty(), "{:?}", decision.violations);
         let mut refused = BTreeMap::new();
         for violation in decision.violations {
-            let (control, _) = violation.message.split_once(": ").context("no control")?;
+            let (_, control) = violation.message.rsplit_once(" (control ").context("no control")?;
+            let control = control.trim_end_matches(')');
             refused.insert(control.to_owned(), format!("{}: {}", violation.path, violation.message));
         }
         Ok(refused)

@@ -22,13 +22,13 @@ fn judged(set: &PolicySet, request: &Request) -> Decision {
     validate(set, request, &Context::default())
 }
 
-/// The identifier of the control that a message begins with.
-fn control(message: &str) -> &str {
-    message.split_once(": ").unwrap_or_else(|| panic!("no control: {message}")).0
+/// The identifier of the control that a message ends with; what has the wrong type is no control's.
+fn control(message: &str) -> Option<&str> {
+    message.rsplit_once(" (control ")?.1.strip_suffix(')')
 }
 
 fn controls(decision: &Decision) -> BTreeSet<&str> {
-    decision.violations.iter().map(|violation| control(&violation.message)).collect()
+    decision.violations.iter().filter_map(|violation| control(&violation.message)).collect()
 }
 
 fn lines(decision: &Decision) -> String {
@@ -175,7 +175,7 @@ fn what_is_added_to_a_pod_that_runs_is_judged() {
     let decision = judged(&set, &update("ephemeralcontainers", &old, &new));
     assert_eq!(
         lines(&decision),
-        "spec.ephemeralContainers[shell].securityContext.privileged: privileged: found true; must be false or unset\n"
+        "spec.ephemeralContainers[shell].securityContext.privileged: found true; must be false or unset (control privileged)\n"
     );
 
     let old = pod(json!([{"name": "api", "image": "api:1", "securityContext": {"privileged": true}}]));
@@ -366,8 +366,20 @@ fn what_is_said_of_a_pod_is_bounded() {
     let decision =
         judged(&set("Pod", &json!({"level": "baseline"})), &reading::creation(&pod(json!(containers))));
     assert_eq!(decision.violations.len(), 101);
-    assert_eq!(decision.violations[100].message, "privileged: found 4900 more violations; must have none");
+    assert_eq!(
+        decision.violations[100].message,
+        "found 4900 more violations; must have none (control privileged)"
+    );
     assert!(decision.violations.iter().all(|violation| violation.path.len() + violation.message.len() < 512));
+    // What has the wrong type is every control's to find.
+    let none: Vec<Value> = (0..5000).map(|_| json!([])).collect();
+    let decision =
+        judged(&set("Pod", &json!({"level": "restricted"})), &reading::creation(&pod(json!(none))));
+    let misshapen = |message: &str| message == "found a list; must be an object";
+    assert_eq!(decision.violations.iter().filter(|violation| misshapen(&violation.message)).count(), 100);
+    let last = decision.violations.last().unwrap();
+    assert_eq!(last.message, "found more than 100 fields of the wrong type; must have none");
+    assert_eq!(decision.violations.len(), 101);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::version::Version;
 /// A control: a demand that the standards make on pods, as one check upstream has it.
 #[derive(Debug)]
 pub(super) struct Control {
-    /// The check's identifier upstream, with which messages begin.
+    /// The check's identifier upstream, with which messages end.
     pub(super) id: &'static str,
     /// The lowest level that has it.
     pub(super) level: Level,

@@ -146,7 +146,7 @@ impl<'p> At<'p> {
                 Some(Value::Object(inner)) => inner.get(*field),
                 Some(other) => {
                     let path = path.get(..=i).unwrap_or_default();
-                    findings.violation(self.path(path), Shown(other), "be an object");
+                    findings.wrong_type(self.path(path), other, "an object");
                     return Read::Unreadable;
                 }
             };
@@ -159,7 +159,7 @@ impl<'p> At<'p> {
         match self.read(path, findings) {
             Read::Is(Value::Object(fields)) => Read::Is(fields),
             Read::Is(other) => {
-                findings.violation(self.path(path), Shown(other), "be an object");
+                findings.wrong_type(self.path(path), other, "an object");
                 Read::Unreadable
             }
             Read::Unset => Read::Unset,
@@ -187,7 +187,7 @@ impl<'p> At<'p> {
             None | Some(Value::Null) => Read::Unset,
             Some(Value::Array(elements)) => Read::Is(elements),
             Some(other) => {
-                findings.violation(self.path(path), Shown(other), "be a list");
+                findings.wrong_type(self.path(path), other, "a list");
                 Read::Unreadable
             }
         }
@@ -265,7 +265,7 @@ impl<'p> At<'p> {
                 Value::Object(fields) => {
                     each(At { fields, place, context: contexts.get(index).copied() }, findings);
                 }
-                other => findings.violation(place, Shown(other), "be an object"),
+                other => findings.wrong_type(place, other, "an object"),
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What a control has to say about a pod.
 
+use std::collections::HashSet;
 use std::fmt::{self, Display};
 
 use serde_json::Value;
@@ -15,40 +16,68 @@ const MOST: usize = 100;
 pub(super) struct Findings<'r> {
     control: &'static str,
     report: &'r mut Report,
-    /// How many violations of other controls the report has.
-    others: usize,
+    misshapen: &'r mut Misshapen,
     count: usize,
 }
 
+/// What has the wrong type, whichever controls come across it.
+#[derive(Default)]
+pub(super) struct Misshapen {
+    /// The paths that were told.
+    told: HashSet<String>,
+    /// Whether there are more.
+    more: bool,
+}
+
 impl<'r> Findings<'r> {
-    pub(super) fn of(control: &'static str, report: &'r mut Report) -> Self {
-        let others = report.violations.len();
-        Self { control, report, others, count: 0 }
+    pub(super) fn of(control: &'static str, report: &'r mut Report, misshapen: &'r mut Misshapen) -> Self {
+        Self { control, report, misshapen, count: 0 }
     }
 
     /// Reports what was found at a path, and what must be there.
     pub(super) fn violation(&mut self, path: impl Display, found: impl Display, must: impl Display) {
         self.count += 1;
         if self.count <= MOST {
-            self.report.violation(path, format!("{}: found {found}; must {must}", self.control));
-            self.drop_repeated();
+            let message = format!("found {found}; must {must} (control {})", self.control);
+            self.report.violation(path, message);
         }
     }
 
-    /// Several fields may be out of reach behind one that has the wrong type.
-    fn drop_repeated(&mut self) {
-        let own = self.report.violations.get(self.others..).unwrap_or_default();
-        if own.split_last().is_some_and(|(last, earlier)| earlier.contains(last)) {
-            self.report.violations.pop();
-            self.count -= 1;
+    /// Reports what has the wrong type: once, though other fields are out of reach behind it, and other controls can't
+    /// read it either.
+    pub(super) fn wrong_type(&mut self, path: impl Display, found: &Value, wanted: &str) {
+        let Misshapen { told, more } = &mut *self.misshapen;
+        if *more {
+            return;
+        }
+        let path = path.to_string();
+        if told.contains(&path) {
+            return;
+        }
+        *more = told.len() == MOST;
+        if !*more {
+            self.report.violation(&path, format!("found {}; must be {wanted}", Shown(found)));
+            told.insert(path);
         }
     }
 
     /// Says how many there are beside those that were told.
     pub(super) fn end(self) {
         if let Some(more) = self.count.checked_sub(MOST).filter(|more| *more > 0) {
-            self.report
-                .violation("spec", format!("{}: found {more} more violations; must have none", self.control));
+            let message = format!("found {more} more violations; must have none (control {})", self.control);
+            self.report.violation("spec", message);
+        }
+    }
+}
+
+impl Misshapen {
+    /// Says that there is more, where there is.
+    pub(super) fn end(self, report: &mut Report) {
+        if self.more {
+            report.violation(
+                "spec",
+                format!("found more than {MOST} fields of the wrong type; must have none"),
+            );
         }
     }
 }

@@ -21,7 +21,7 @@ use serde_json::Value;
 use self::control::{Check, Level, in_force};
 use self::controls::CONTROLS;
 use self::fields::PodFields;
-use self::findings::{Findings, Shown};
+use self::findings::{Findings, Misshapen, Shown};
 use self::version::Version;
 use super::{Report, Rule, Subject};
 use crate::object::{Keys, Reads};
@@ -64,15 +64,17 @@ impl Rule for PodSecurity {
             // What is not shaped like a pod can't be said to keep to a control; on DELETE there is none.
             if !subject.object.is_null() && !self.checks.is_empty() {
                 let spec = subject.object.get("spec").unwrap_or(&Value::Null);
-                report.violation("spec", format!("podSecurity: found {}; must be an object", Shown(spec)));
+                report.violation("spec", format!("found {}; must be an object", Shown(spec)));
             }
             return;
         };
         let pod = PodFields::new(pod, subject.mesh_images);
+        let mut misshapen = Misshapen::default();
         for (control, check) in &self.checks {
-            let mut findings = Findings::of(control, report);
+            let mut findings = Findings::of(control, report, &mut misshapen);
             check(&pod, &mut findings);
             findings.end();
         }
+        misshapen.end(report);
     }
 }
