@@ -115,9 +115,8 @@ struct Summary {
 impl Summary {
     fn count(&mut self, judged: &[Judged<'_>]) {
         let Some(one) = judged.first() else { return };
-        let refused = is_refused(judged);
-        // Where it is refused, nothing of it is changed.
-        let changed = !refused && is_changed(judged);
+        // What an entry sets is no less set where another refuses the object.
+        let (refused, changed) = (is_refused(judged), is_changed(judged));
         self.objects += 1;
         self.refused += usize::from(refused);
         self.changed += usize::from(changed);
@@ -131,7 +130,7 @@ impl Summary {
         self.once(sources(Weight::Refused), |effect| &mut effect.refused);
         self.once(sources(Weight::Warned), |effect| &mut effect.warned);
         let changes = of(|d| d.changes.iter().map(|change| &change.source).collect());
-        self.once(if refused { Vec::new() } else { changes }, |effect| &mut effect.changed);
+        self.once(changes, |effect| &mut effect.changed);
         self.once(of(|d| d.skipped.iter().map(|f| &f.source).collect()), |effect| &mut effect.left_alone);
         self.once(of(|d| d.excepted.iter().map(|f| &f.source).collect()), |effect| &mut effect.excepted);
         let said = |told: Told<'_>| Said {
