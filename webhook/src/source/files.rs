@@ -66,6 +66,12 @@ pub fn fingerprint(inputs: &[PathBuf]) -> u64 {
     hasher.finish()
 }
 
+/// Whether a file of a folder is read at all, by its name.
+#[must_use]
+pub fn is_readable(path: &Path) -> bool {
+    path.extension().is_some_and(|is| is == "yaml" || is == "yml" || is == "json")
+}
+
 struct Visitor<'e> {
     kind: Kind,
     each: &'e mut dyn FnMut(Result<FileText, ReadError>),
@@ -102,8 +108,7 @@ impl Visitor<'_> {
 
     /// Whether a file of a folder is read.
     fn is_read(&self, path: &Path) -> bool {
-        let read = path.extension().is_some_and(|is| is == "yaml" || is == "yml" || is == "json");
-        read && holds_cases(path) == (self.kind == Kind::Cases)
+        is_readable(path) && holds_cases(path) == (self.kind == Kind::Cases)
     }
 
     /// Whether something may be there that was not read. A broken link matters only if it would have been: one that

@@ -27,7 +27,7 @@ mod tests;
 pub use decode::decode;
 pub use document::{Document, parse};
 pub use error::{ReadError, Unreadable};
-pub use files::{SIZE_LIMIT, fingerprint};
+pub use files::{SIZE_LIMIT, fingerprint, is_readable};
 pub use locate::parse as parse_path;
 pub use order::InOrder;
 pub use read::{read, read_cases, read_each, read_from};
