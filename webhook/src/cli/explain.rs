@@ -108,11 +108,15 @@ impl<'r> Reasons<'r> {
                 let (word, message) = worded(word, &finding.message);
                 let colon = if word.is_empty() { "" } else { ": " };
                 let message = visible(message);
-                writeln!(
-                    out,
-                    "  {style}{sign} {path}{style:#} {word}{colon}{message}{}",
-                    told_only(finding.mode)
-                )?;
+                let told = match name {
+                    // Nothing is told of what an exception lets in.
+                    "excepted" => "",
+                    "warnings" if self.is_told_of_its_pod(finding) => {
+                        " (only told: controllers: Warn; its pod is refused)"
+                    }
+                    _ => told_only(finding.mode),
+                };
+                writeln!(out, "  {style}{sign} {path}{style:#} {word}{colon}{message}{told}")?;
                 self.show_source(out, &finding.source, part)?;
             }
         }
@@ -128,6 +132,14 @@ impl<'r> Reasons<'r> {
             writeln!(out, "    {} = {}  {FAINT}{from}{FAINT:#}", visible(&path), brief(field.value))?;
         }
         Ok(())
+    }
+
+    /// Whether it is the policy's `controllers` that only tells: the entry itself refuses.
+    fn is_told_of_its_pod(&self, warning: &Finding) -> bool {
+        let policies = self.loaded.set.policies().iter();
+        let rules = policies.flat_map(|policy| policy.entries().skip(policy.mutations()));
+        let mut own = rules.filter(|(source, _)| **source == warning.source);
+        warning.mode == Mode::Warn && own.any(|(_, mode)| mode == Mode::Enforce)
     }
 
     fn show_change(&self, out: &mut impl Write, change: &Change) -> anyhow::Result<()> {

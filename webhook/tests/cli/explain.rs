@@ -89,3 +89,45 @@ spec:
         &[],
     );
 }
+
+#[test]
+fn explain_says_of_a_controller_what_its_pod_is_refused_for_and_tells_of_no_exception() {
+    let desk = Desk::new();
+    let policy = "\
+apiVersion: sallyport.dev/v1alpha1
+kind: WorkloadPolicy
+metadata: {name: users}
+spec:
+  exceptions: {namespaces: [shop], maxDuration: 876000h}
+  match: {namespaces: [shop], kinds: [Pod]}
+  validate:
+    - name: enforced
+      cel: {expression: 'false', message: found none}
+    - name: told
+      mode: Warn
+      cel: {expression: 'false', message: found none}
+    - name: excepted
+      cel: {expression: 'false', message: found none}
+---
+apiVersion: sallyport.dev/v1alpha1
+kind: PolicyException
+metadata: {name: api, namespace: shop}
+spec:
+  policies: [{name: users, entries: [excepted]}]
+  match: {objectSelector: {matchLabels: {app: api}}}
+  expires: 2090-01-01T00:00:00Z
+  reason: a test
+";
+    fs::write(desk.path("users.yaml"), policy).unwrap();
+    desk.check(
+        "explain -p users.yaml objects/deployment.yaml",
+        1,
+        &[
+            "  ! spec.template found none (only told: controllers: Warn; its pod is refused)\n      users/enforced ",
+            "  ! spec.template found none (only told: mode Warn)\n      users/told ",
+            "let in by PolicyException shop/api: found none\n",
+            "  ✗ the object found none\n      users/enforced ",
+        ],
+        &[],
+    );
+}
