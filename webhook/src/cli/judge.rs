@@ -249,10 +249,10 @@ impl Judged<'_> {
         Ok((in_order(&self.written)?, in_order(after)?))
     }
 
-    /// What the object is called: `Deployment mita-production/mita`, and for a pod what makes it.
+    /// What the object is called: `Deployment mita-production/mita`, and for a pod what makes it. Its namespace is the one
+    /// that it is taken to be in.
     pub(super) fn title(&self) -> String {
-        let document = self.document;
-        let namespace = document.namespace();
+        let (document, namespace) = (self.document, self.namespace.as_str());
         let separator = if namespace.is_empty() { "" } else { "/" };
         let written = format!("{} {namespace}{separator}{}", document.kind(), document.name());
         let written = visible(&written);

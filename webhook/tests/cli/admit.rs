@@ -1,5 +1,7 @@
 //! `sallyport admit`.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
 use super::desk::{DEPLOYMENT, Desk, POLICY, ROOT_POD, check, check_with};
@@ -37,7 +39,7 @@ fn objects_that_name_no_namespace_are_in_the_one_that_is_given() {
     check(
         "admit -p policies bare.yaml",
         0,
-        &["· Pod bare unchanged: no policy is about it\n", "1 object: 0 changed"],
+        &["· Pod default/bare unchanged: no policy is about it\n", "1 object: 0 changed"],
         &[
             "! no policy is about the one pod here: they are about the namespaces shop\n",
             "objects that name no namespace count as in default; -n NAME says in which they are\n",
@@ -116,4 +118,10 @@ fn admit_prints_one_line_of_json_for_each_object() {
     .unwrap();
     assert_eq!(patched, root["mutated"]);
     assert_eq!(patched["spec"]["automountServiceAccountToken"], false);
+}
+
+#[test]
+fn a_title_has_the_namespace_that_the_object_is_taken_to_be_in() {
+    check("admit -p policies -n shop bare.yaml", 0, &["✓ Pod shop/bare\n"], &[]);
+    check("explain -p policies -n shop bare.yaml", 0, &["Pod shop/bare  bare.yaml:2\n"], &[]);
 }
