@@ -84,7 +84,8 @@ fn summary(loaded: &Loaded) -> String {
         count(validations, "validation", "validations"),
     );
     if loaded.others() > 0 {
-        text.push_str(&format!("; {} more right", count(loaded.others(), "resource is", "resources are")));
+        let others = count(loaded.others(), "other resource is", "other resources are");
+        text.push_str(&format!("; {others} right too"));
     }
     text
 }
@@ -95,7 +96,7 @@ pub(super) fn tell(loaded: &Loaded, warnings_too: bool) -> io::Result<bool> {
         .findings
         .iter()
         .filter(|located| warnings_too || located.diagnostic.severity == Severity::Error);
-    tell_findings(told, loaded.not_in_force().as_deref())?;
+    tell_findings(told, None)?;
     Ok(loaded.has_errors())
 }
 

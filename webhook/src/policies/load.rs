@@ -32,7 +32,36 @@ pub(super) struct Loader {
     traffic: Vec<TrafficSelector>,
     /// Where each WorkloadPolicy stands, by its name.
     places: HashMap<String, Places>,
+    unread: Unread,
     digest: Digest,
+}
+
+/// The objects among the policies that are none: told of in one finding, at the first of them.
+#[derive(Default)]
+struct Unread {
+    first: Option<Located>,
+    more: usize,
+}
+
+impl Unread {
+    fn add(&mut self, document: &Document) {
+        if self.first.is_some() {
+            self.more += 1;
+            return;
+        }
+        let message = format!("a {} is no policy and is not read here", document.kind());
+        self.first = Some(document.place(Diagnostic::warning(FieldPath::of("kind"), message)));
+    }
+
+    fn finding(self) -> Option<Located> {
+        let mut finding = self.first?;
+        match self.more {
+            0 => {}
+            1 => finding.diagnostic.message.push_str("; nor is 1 more object"),
+            more => finding.diagnostic.message.push_str(&format!("; nor are {more} more objects")),
+        }
+        Some(finding)
+    }
 }
 
 impl Loader {
@@ -63,7 +92,10 @@ impl Loader {
                 let namespace = namespace(&document);
                 loaded.namespaces.insert(namespace.name.clone(), namespace);
             }
-            (version, kind) => loaded.findings.push(document.place(unknown(version, kind))),
+            (version, kind) => match of_ours(version, kind) {
+                Some(wrong) => loaded.findings.push(document.place(wrong)),
+                None => self.unread.add(&document),
+            },
         }
     }
 
@@ -83,7 +115,7 @@ impl Loader {
 
     /// What was loaded. `errors` are those of reading; they are told first.
     pub(super) fn finish(self, errors: &[ReadError]) -> Loaded {
-        let Self { mut loaded, policies, traffic, places, digest, .. } = self;
+        let Self { mut loaded, policies, traffic, places, digest, unread, .. } = self;
         loaded.findings.splice(0..0, errors.iter().map(Located::from));
         loaded.digest = digest.finish();
         loaded.set = PolicySet::new(policies)
@@ -98,11 +130,18 @@ impl Loader {
             })
             .collect();
         loaded.findings.extend(conflicts);
+        loaded.findings.extend(unread.finding());
         loaded
     }
 }
 
 fn workload_policy(document: &Document, findings: &mut Vec<Located>) -> Option<Policy> {
+    if !document.namespace().is_empty() {
+        let message = "has no effect: a WorkloadPolicy belongs to no namespace; spec.match.namespaces says whom it is \
+            about";
+        let path = FieldPath::of("metadata.namespace");
+        findings.push(document.place(Diagnostic::warning(path, message)));
+    }
     let spec: WorkloadPolicySpec = decode_spec(document, findings)?;
     let (policy, found) = Policy::compile(document.name(), &spec);
     findings.extend(found.into_iter().map(|diagnostic| document.place(diagnostic)));
@@ -164,9 +203,10 @@ fn namespace(document: &Document) -> Namespace {
     namespace
 }
 
-fn unknown(version: &str, kind: &str) -> Diagnostic {
+/// What is wrong with a document that says it is one of Sallyport's resources, or says nothing; `None` for any other.
+fn of_ours(version: &str, kind: &str) -> Option<Diagnostic> {
     let kinds = "WorkloadPolicy, PolicyException or TrafficPolicy";
-    if kind.is_empty() {
+    Some(if kind.is_empty() {
         Diagnostic::error(FieldPath::of("kind"), format!("no kind; expected {kinds}"))
     } else if ["WorkloadPolicy", "PolicyException", "TrafficPolicy"].contains(&kind) {
         Diagnostic::error(FieldPath::of("apiVersion"), format!("found {version}; expected {API_VERSION}"))
@@ -174,6 +214,6 @@ fn unknown(version: &str, kind: &str) -> Diagnostic {
         let message = format!("found {version} {kind}; expected {API_VERSION} {kinds}");
         Diagnostic::error(FieldPath::of("kind"), message)
     } else {
-        Diagnostic::warning(FieldPath::of("kind"), format!("a {kind} is no policy and is not read here"))
-    }
+        return None;
+    })
 }

@@ -51,10 +51,11 @@ impl Loaded {
     /// in force and is not is worse than none.
     #[must_use]
     pub fn not_in_force(&self) -> Option<String> {
-        let policies = if self.traffic == 1 { "TrafficPolicy" } else { "TrafficPolicies" };
+        let (policies, them) =
+            if self.traffic == 1 { ("TrafficPolicy", "it") } else { ("TrafficPolicies", "them") };
         (self.traffic > 0).then(|| {
             format!(
-                "checked but not in force: {} {policies}. This version of Sallyport attaches nothing to Envoy",
+                "checked here and not yet in force: {} {policies}. `sallyport render` prints what attaches {them} to Envoy",
                 self.traffic
             )
         })

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::desk::{Desk, POLICY, VALIDATION, check, check_with};
+use super::desk::{Desk, POLICY, ROOT_POD, VALIDATION, check, check_with};
 
 #[test]
 fn check_says_what_is_right_and_where_it_is_wrong() {
@@ -94,4 +94,40 @@ fn check_says_that_a_negation_needs_quotes() {
     let policy = VALIDATION
         .replace("images: {registries: [registry.example.com]}", "cel: {expression: !has(object.x)}");
     check_with("check -", &policy, 2, &["unknown tag !has(object.x)", "needs quotes: '!…'"], &[]);
+}
+
+#[test]
+fn check_names_the_first_object_that_is_no_policy_and_counts_the_others() {
+    let desk = Desk::new();
+    desk.check("check policies objects/root.yaml", 0, &["a Pod is no policy and is not read here\n"], &[]);
+    desk.check(
+        "check policies objects",
+        0,
+        &["objects/deployment.yaml:2:7 kind\n   a Deployment is no policy and is not read here; nor is 1 more object\n"],
+        &[],
+    );
+    let many = format!("{ROOT_POD}---\n{ROOT_POD}---\n{ROOT_POD}");
+    check_with("check - policies", &many, 0, &["nor are 2 more objects", "1 warning in 1 file"], &[]);
+}
+
+#[test]
+fn check_counts_what_else_is_right_and_warns_of_a_namespace() {
+    let traffic = "apiVersion: sallyport.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: {name: t, namespace: shop}\n\
+        spec: {selector: {matchLabels: {app: api}}, headers: {response: {set: [{name: X-Frame-Options, value: DENY}]}}}\n";
+    let desk = Desk::new();
+    fs::write(desk.path("traffic.yaml"), traffic).unwrap();
+    let told = "checked here and not yet in force: 1 TrafficPolicy. `sallyport render` prints what attaches it to Envoy";
+    desk.check("check policies traffic.yaml", 0, &["; 1 other resource is right too\n"], &[told]);
+    // Whoever asks about workloads asks nothing about traffic.
+    for command in ["admit", "explain", "simulate"] {
+        desk.check(&format!("{command} -p policies -p traffic.yaml objects"), 0, &[], &[]);
+    }
+    let namespaced = POLICY.replace("{name: hardening}", "{name: hardening, namespace: shop}");
+    check_with(
+        "check -",
+        &namespaced,
+        0,
+        &["warning: <stdin>:3:40 metadata.namespace", "spec.match.namespaces"],
+        &[],
+    );
 }
