@@ -11,6 +11,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use sallyport_admission::{MeshImage, Policy, PolicySet};
+use sallyport_policy::Severity;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -143,8 +144,9 @@ impl Store {
             let message = "nothing stands here any more; to end what did, remove the file";
             loaded.findings.push(Located::of_inputs(&[emptied.into()], message));
         }
-        // And so does a folder whose mount failed.
+        // And so does a folder whose mount failed; where a file is wrong, its policy may be there to be mended.
         if loaded.set.policies().is_empty()
+            && !loaded.findings.iter().any(is_within_a_file)
             && !before.set.policies().is_empty()
             && !self.settings.none_allowed
         {
@@ -259,6 +261,11 @@ impl Store {
             }
         }
     }
+}
+
+/// Whether something in a file is wrong, rather than a file or a folder as a whole.
+fn is_within_a_file(located: &Located) -> bool {
+    located.diagnostic.severity == Severity::Error && located.location().is_some()
 }
 
 /// Loads the policies of these files, one file at a time.

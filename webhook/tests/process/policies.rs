@@ -43,6 +43,18 @@ async fn a_policy_that_locks_everybody_out_is_ended_as_the_log_says() {
 }
 
 #[tokio::test]
+async fn a_policy_that_is_wrong_is_not_taken_for_one_that_is_gone() {
+    let mut program = Program::start(&[]);
+    program.follows();
+    put(program.dir.path(), "team.yaml", &POLICY.replace("kinds: [", "kinds: [pods, "));
+    let line = program.says("policies are wrong");
+    assert!(line["finding"].as_str().unwrap().contains("its kind is Pod"), "{line}");
+    let next = program.says_where("the next line", |_| true);
+    assert_eq!(next["message"], "the last good policies stay in force until the files are right", "{next}");
+    assert!(is_refused(&program).await);
+}
+
+#[tokio::test]
 async fn with_leave_to_the_last_policy_goes_and_it_starts_without_any() {
     let mut program = Program::start(&["--allow-no-policies"]);
     program.follows();
