@@ -134,6 +134,7 @@ fn a_case_that_is_wrong_is_shown_with_its_line() {
         ("    expect: {violation: []}\n", "did you mean violations?"),
         ("    expect: {}\n", "nothing is expected"),
         ("    expect: {violations: [users/no-rot]}\n", "did you mean users/no-root?"),
+        ("    expect: {violations: [no-root]}\n", "did you mean users/no-root?"),
         ("    operation: create\n    expect: {allowed: true}\n", "did you mean CREATE?"),
         (
             "    operation: UPDATE\n    expect: {allowed: true}\n",
@@ -212,6 +213,40 @@ fn watched_cases_are_run_again_when_a_policy_changes() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(after, "2 cases: 1 passed, 1 failed");
+}
+
+#[test]
+fn a_file_of_policies_that_is_wrong_is_told_of_and_not_that_none_is_there() {
+    let desk = desk(&case("    policies: [pol]\n    expect: {allowed: true}\n"));
+    fs::create_dir(desk.path("pol")).unwrap();
+    fs::write(desk.path("pol/a.yaml"), "spec: {a: 1, a: 2}\n").unwrap();
+    let output = desk.run("test shop.test.yaml", "");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("duplicate key a") && text.contains("1 error in 1 file"), "{text}");
+}
+
+#[test]
+fn a_change_of_the_pod_is_found_in_the_template() {
+    let cases =
+        CASES.replace("spec.template.spec.securityContext.runAsNonRoot", "spec.securityContext.runAsNonRoot");
+    let wanted = "(did you mean spec.template.spec.securityContext.runAsNonRoot?)\n";
+    desk(&cases).check("test .", 1, &["changes[spec.securityContext.runAsNonRoot]", wanted], &[]);
+}
+
+#[test]
+fn an_element_that_is_nowhere_in_the_list_is_told_of() {
+    let lines = "    with: {spec: {containers: [{name: rot, securityContext: {runAsUser: 1}}]}}\n    expect: {allowed: false}\n";
+    desk(&case(lines)).check(
+        "test shop.test.yaml",
+        0,
+        &["1 case: 1 passed"],
+        &[
+            "warning: shop.test.yaml:7:5 cases[0].with",
+            "no rot in containers: it is added",
+            "did you mean root?",
+        ],
+    );
 }
 
 /// The five systems hold what they say they hold.

@@ -60,7 +60,11 @@ pub(super) fn compare(expect: &Expect, judged: &[Judged<'_>]) -> anyhow::Result<
     for (path, expected) in &expect.changes {
         let at = parse_path(path);
         let [before, got] = [&before, &after].map(|object| look_up(object, &at).unwrap_or(&Value::Null));
-        let note = if got == expected && before == got { "(as it was written)\n" } else { "" };
+        let note = if got == expected && before == got {
+            "(as it was written)\n".to_owned()
+        } else {
+            in_the_template(judged, &after, path).filter(|_| got.is_null()).unwrap_or_default()
+        };
         if got != expected || !note.is_empty() {
             let field = format!("changes[{path}]");
             found.push(Mismatch { field, expected: yaml(expected)?, got: format!("{}{note}", yaml(got)?) });
@@ -74,6 +78,13 @@ pub(super) fn compare(expect: &Expect, judged: &[Judged<'_>]) -> anyhow::Result<
         }
     }
     Ok(found)
+}
+
+/// Says where a field is of what makes a pod, if it was meant of the pod.
+fn in_the_template(judged: &[Judged<'_>], object: &Value, path: &str) -> Option<String> {
+    let made = judged.iter().find(|one| one.is_made)?;
+    let path = made.path_in_document(path);
+    look_up(object, &parse_path(&path)).map(|_| format!("(did you mean {path}?)\n"))
 }
 
 /// What the object is refused for, or warned of, as lines `policy/entry field: message`.

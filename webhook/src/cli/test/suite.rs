@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::super::judge::Terms;
 use super::case::{Case, PolicyTest};
-use super::overlay::overlay;
+use super::overlay::{Added, overlay};
 use crate::policies::{Loaded, load};
 use crate::source::{Document, Located, decode, read, read_cases};
 
@@ -77,7 +77,7 @@ impl Suites {
             let loaded = self.policies(document, &policies_at, &folder, named);
             let namespace = case.namespace.as_ref().or(test.namespace.as_ref());
             let terms = Terms::creation(namespace.map_or("default", String::as_str));
-            match trial(document, &folder, &at, case, loaded, terms) {
+            match trial(document, &folder, &at, case, loaded, terms, &mut self.findings) {
                 Ok(trial) => {
                     let used = trial.case.file.iter().map(|file| folder.join(file));
                     self.read.extend(used);
@@ -107,8 +107,10 @@ impl Suites {
         let mut loaded = load(documents, &errors);
         // Doubts are for `check` to tell.
         loaded.findings.retain(|located| located.diagnostic.severity == sallyport_policy::Severity::Error);
+        // What is wrong with a file of policies may be why none is there.
+        let none_is_there = loaded.documents.is_empty() && loaded.findings.is_empty();
         self.findings.append(&mut loaded.findings);
-        if loaded.documents.is_empty() {
+        if none_is_there {
             let names: Vec<String> = inputs.iter().map(|path| path.display().to_string()).collect();
             let message =
                 format!("no WorkloadPolicy is in {}; name the folder under policies", names.join(", "));
@@ -129,6 +131,7 @@ fn trial(
     case: Case,
     loaded: Rc<Loaded>,
     mut terms: Terms,
+    doubts: &mut Vec<Located>,
 ) -> Result<Trial, Vec<Located>> {
     let mut found = Vec::new();
     let mut error =
@@ -156,7 +159,7 @@ fn trial(
                     expect.field(list).index(index),
                     format!("no policy here has an entry {name}"),
                 );
-                let near = nearest(name, known.iter().map(String::as_str));
+                let near = meant(name, &known);
                 diagnostic.help = near.map(|near| format!("did you mean {near}?"));
                 found.push(document.place(diagnostic));
             }
@@ -204,7 +207,12 @@ fn trial(
     };
     let object = object.map(|mut object| {
         if !case.changed.is_null() {
-            overlay(&mut object.value, &case.changed);
+            for Added { list, name, near } in overlay(&mut object.value, &case.changed) {
+                let message = format!("the object has no {name} in {list}: it is added");
+                let mut doubt = Diagnostic::warning(at.field("with"), message);
+                doubt.help = near.map(|near| format!("did you mean {near}?"));
+                doubts.push(document.place(doubt));
+            }
         }
         object
     });
@@ -221,6 +229,16 @@ fn trial(
         }
         _ => Err(found),
     }
+}
+
+/// The entry that was meant: the nearest name, or the one of this name where its policy was left out.
+fn meant<'k>(name: &str, known: &'k [String]) -> Option<&'k str> {
+    let known = || known.iter().map(String::as_str);
+    let entry = |known: &'k str| known.split_once('/').map_or(known, |(_, entry)| entry);
+    nearest(name, known()).or_else(|| {
+        let near = nearest(name, known().map(entry))?;
+        known().find(|known| entry(known) == near)
+    })
 }
 
 /// The object called `Kind/name` of a file, or its only one.
