@@ -7,9 +7,12 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::{Component, Path};
 
+use sallyport_admission::Source;
+use sallyport_policy::FieldPath;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::super::crds::yaml;
 use super::super::judge::Judged;
 use super::super::told::{Told, Weight, told};
 use crate::plain::visible_json;
@@ -35,19 +38,28 @@ impl<'l> Sarif<'l> {
     /// Adds what is said about a document.
     pub(in crate::cli) fn add(&mut self, judged: &[Judged<'_>]) {
         let Some(one) = judged.first() else { return };
+        // An entry may have more than one thing to say of a field.
+        let mut said: HashMap<(String, String), usize> = HashMap::new();
         for told in told(judged) {
-            let result = self.result(one.document, &told);
+            let count = said.entry((told.source.to_string(), told.path.clone())).or_default();
+            *count += 1;
+            let result = self.result(one, &told, *count);
             self.results.push(result);
         }
     }
 
-    fn result(&mut self, document: &Document, told: &Told<'_>) -> Value {
+    /// The result of what is said as the `nth` of its entry about its field.
+    fn result(&mut self, judged: &Judged<'_>, told: &Told<'_>, nth: usize) -> Value {
+        let document = judged.document;
         let id = told.source.to_string();
         let level = level(told.weight);
+        let policy = self.loaded.locate(told.source, Part::Validate);
         let index = *self.indices.entry(id.clone()).or_insert_with(|| {
+            let (sort, whole) = description(policy.as_ref().map(|(document, _)| *document), told.source);
             self.rules.push(json!({
                 "id": id,
-                "shortDescription": {"text": format!("{id} of a Sallyport WorkloadPolicy")},
+                "shortDescription": {"text": sort},
+                "fullDescription": {"text": whole},
                 "defaultConfiguration": {"level": level},
             }));
             self.rules.len() - 1
@@ -58,19 +70,19 @@ impl<'l> Sarif<'l> {
             path => format!("{path}: {}", told.message),
         };
         let mut at = physical(&document.origin, &told.location);
-        at["logicalLocations"] =
-            json!([{"fullyQualifiedName": format!("{object} {}", told.path).trim_end(), "kind": "member"}]);
+        at["logicalLocations"] = json!([{"fullyQualifiedName": format!("{} {}", judged.title(), told.path).trim_end(), "kind": "member"}]);
+        let further = nth.to_string();
+        let mut parts = vec![document.origin.name(), document.namespace(), &object, &id, told.path.as_str()];
+        parts.extend((nth > 1).then_some(further.as_str()));
         let mut result = json!({
             "ruleId": id,
             "ruleIndex": index,
             "level": level,
             "message": {"text": text},
             "locations": [at],
-            "partialFingerprints": {"sallyport/v1": fingerprint(&[
-                document.origin.name(), document.namespace(), &object, &id, &told.path,
-            ])},
+            "partialFingerprints": {"sallyport/v1": fingerprint(&parts)},
         });
-        if let Some((policy, location)) = self.loaded.locate(told.source, Part::Validate) {
+        if let Some((policy, location)) = policy {
             let mut at = physical(&policy.origin, &location);
             at["id"] = json!(1);
             at["message"] = json!({"text": "the policy's entry"});
@@ -98,6 +110,38 @@ impl<'l> Sarif<'l> {
         writeln!(out, "{}", visible_json(&log.to_string()))
     }
 }
+
+/// What an entry demands, in a sentence and as the policy has it.
+fn description(policy: Option<&Document>, source: &Source) -> (String, String) {
+    let entry = policy.and_then(|policy| {
+        ["validate", "mutate"].into_iter().find_map(|list| {
+            policy.value_at(&FieldPath::of("spec").field(list).named(source.entry.to_string()))
+        })
+    });
+    let Some(entry) = entry else {
+        let text = format!("The WorkloadPolicy {} as a whole", source.policy);
+        return (text.clone(), text);
+    };
+    let text = |pointer: &str| entry.pointer(pointer).and_then(Value::as_str);
+    let sort = RULES.into_iter().find(|(field, _)| entry.get(field).is_some()).map(|(_, sort)| sort);
+    let level = text("/podSecurity/level").map(|level| format!(", level {level}")).unwrap_or_default();
+    let sort = text("/cel/message").or(sort).unwrap_or("A mutation of a Sallyport WorkloadPolicy");
+    (format!("{sort}{level}"), yaml(entry).unwrap_or_default())
+}
+
+/// What the rules are about, by their fields.
+const RULES: [(&str, &str); 10] = [
+    ("podSecurity", "The Pod Security Standards"),
+    ("images", "Where images come from and how they are named"),
+    ("metadata", "Labels and annotations that must be there"),
+    ("probes", "Probes that must be there"),
+    ("resources", "Resource requests and limits, and their bounds"),
+    ("secretsInEnv", "No secret stands literally in a container's environment"),
+    ("serviceAccount", "The pod's service account is named"),
+    ("spread", "Pods have anti-affinity or topology spread"),
+    ("cel", "A CEL expression that must be true"),
+    ("requireTraffic", "TrafficPolicies select the pod, and no connection goes round its proxy"),
+];
 
 fn level(weight: Weight) -> &'static str {
     match weight {
@@ -153,7 +197,20 @@ fn fingerprint(parts: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use sallyport_admission::resources::ValidateEntry;
+
     use super::*;
+
+    #[test]
+    fn every_rule_is_described() {
+        let schema = schemars::schema_for!(ValidateEntry).to_value();
+        let fields = schema["properties"].as_object().unwrap().keys().map(String::as_str);
+        let of_all = ["name", "mode", "labels", "containers", "when"];
+        let rules: BTreeSet<&str> = fields.filter(|field| !of_all.contains(field)).collect();
+        assert_eq!(rules, RULES.iter().map(|(field, _)| *field).collect());
+    }
 
     #[test]
     fn a_path_becomes_a_reference_that_scanners_resolve() {
