@@ -7,7 +7,17 @@ use clap_complete::{Shell, generate};
 
 use super::{Cli, Ending};
 
+/// Where each shell looks for completion scripts.
+const PLACES: &str = "\
+Where to put the script, for completion in every new shell:
+  bash        sallyport completions bash > ~/.local/share/bash-completion/completions/sallyport
+  zsh         sallyport completions zsh > DIR/_sallyport, where DIR is a folder of $fpath
+  fish        sallyport completions fish > ~/.config/fish/completions/sallyport.fish
+  elvish      sallyport completions elvish >> ~/.config/elvish/rc.elv
+  powershell  sallyport completions powershell >> $PROFILE";
+
 #[derive(Args)]
+#[command(after_help = PLACES)]
 pub(super) struct CompletionsArgs {
     /// The shell that the script is for
     #[arg(value_enum, value_name = "SHELL")]

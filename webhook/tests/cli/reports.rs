@@ -7,7 +7,7 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 use serde_json::Value;
 
-use super::desk::{Desk, check};
+use super::desk::{Desk, NO_NAMESPACE, check};
 
 const NO_ROOT: &str = "\
 apiVersion: sallyport.dev/v1alpha1
@@ -115,6 +115,52 @@ fn sarif_is_valid_and_points_at_the_offending_field() {
     }
 }
 
+#[test]
+fn sarif_says_what_a_rule_demands_and_tells_results_apart() {
+    let policy = "\
+apiVersion: sallyport.dev/v1alpha1
+kind: WorkloadPolicy
+metadata: {name: shop}
+spec:
+  match: {namespaces: [shop], kinds: [Pod]}
+  validate:
+    - name: own-images
+      images: {registries: [registry.example.com], tags: {forbidden: [latest]}}
+    - name: restricted
+      mode: Warn
+      podSecurity: {level: restricted}
+    - name: never
+      mode: Warn
+      cel: {expression: 'false', message: nothing may be here}
+";
+    let desk = desk();
+    fs::write(desk.path("shop.yaml"), policy).unwrap();
+    let pod = NO_NAMESPACE.replace("registry.example.com/bare:1", "docker.io/bare:latest");
+    fs::write(desk.path("latest.yaml"), pod).unwrap();
+    let output = desk.run("admit -o sarif -p shop.yaml -n shop latest.yaml", "");
+    let log: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let run = &log["runs"][0];
+    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+    let said: BTreeMap<&str, &str> = rules
+        .iter()
+        .map(|rule| (rule["id"].as_str().unwrap(), rule["shortDescription"]["text"].as_str().unwrap()))
+        .collect();
+    assert_eq!(said["shop/own-images"], "Where images come from and how they are named");
+    assert_eq!(said["shop/restricted"], "The Pod Security Standards, level restricted");
+    assert_eq!(said["shop/never"], "nothing may be here");
+    let whole = rules[0]["fullDescription"]["text"].as_str().unwrap();
+    assert!(whole.contains("name: own-images") && whole.contains("- registry.example.com"), "{whole}");
+    let results = run["results"].as_array().unwrap();
+    let images: Vec<&Value> = results.iter().filter(|result| result["ruleId"] == "shop/own-images").collect();
+    assert_eq!(images.len(), 2);
+    let print = |result: &Value| result["partialFingerprints"]["sallyport/v1"].clone();
+    assert_ne!(print(images[0]), print(images[1]));
+    assert_eq!(
+        images[0]["locations"][0]["logicalLocations"][0]["fullyQualifiedName"],
+        "Pod shop/bare spec.containers[bare].image"
+    );
+}
+
 /// Element names with their attributes and texts, read back.
 fn elements(xml: &[u8]) -> Vec<(String, BTreeMap<String, String>, String)> {
     let mut reader = Reader::from_str(std::str::from_utf8(xml).unwrap());
@@ -176,6 +222,7 @@ fn shells_complete_every_command() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         check(&format!("completions {shell}"), 0, &["simulate", "completions", "standalone"], &[]);
     }
+    check("completions --help", 0, &["bash-completion/completions/sallyport", "$fpath"], &[]);
     check("completions tcsh", 2, &[], &["[possible values: bash, elvish, fish, powershell, zsh]"]);
 }
 
@@ -185,8 +232,18 @@ fn every_command_has_a_manual_page() {
     assert!(desk.run("man --dir man", "").status.success());
     for command in ["admit", "check", "completions", "crds", "explain", "man", "serve", "simulate", "test"] {
         let page = fs::read_to_string(desk.path(&format!("man/sallyport-{command}.1"))).unwrap();
-        assert!(page.contains(".TH sallyport-") && page.contains("SYNOPSIS"), "{command}\n{page}");
+        let title =
+            format!(".TH sallyport-{command} 1  \"sallyport {}\" Sallyport\n", env!("CARGO_PKG_VERSION"));
+        assert!(page.contains(&title) && page.contains(".SH SYNOPSIS\n"), "{command}\n{page}");
+        assert!(page.contains(".SH \"EXIT STATUS\"\n") && !page.contains("EXTRA"), "{command}\n{page}");
+        assert_eq!(page.matches(".ds Aq").count(), 2, "{command}\n{page}");
     }
-    check("man", 0, &[".TH sallyport 1", "Exit codes"], &[]);
+    let page = fs::read_to_string(desk.path("man/sallyport-test.1")).unwrap();
+    let (arguments, options) = page.split_once(".SH OPTIONS\n").unwrap();
+    let (_, arguments) = arguments.split_once(".SH ARGUMENTS\n").unwrap();
+    assert!(arguments.contains("CASES") && !arguments.contains("watch"), "{page}");
+    assert!(options.contains("watch") && !options.contains("CASES"), "{page}");
+    check("man", 0, &[".TH sallyport 1", "EXIT STATUS", "sallyport\\-test(1)"], &[]);
+    assert!(!desk.path("man/sallyport-help.1").exists());
     check("man --dir objects/root.yaml", 2, &[], &["cannot make the folder objects/root.yaml"]);
 }
