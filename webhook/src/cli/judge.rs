@@ -178,7 +178,8 @@ fn request(gvk: &GroupVersionKind, document: &Document, object: Value, terms: &T
     }
 }
 
-fn kind_of(document: &Document) -> GroupVersionKind {
+/// The kind of a document, with its group and version.
+pub(super) fn kind_of(document: &Document) -> GroupVersionKind {
     let (group, version) = document.api_version().split_once('/').unwrap_or(("", document.api_version()));
     GroupVersionKind {
         group: group.to_owned(),

@@ -10,6 +10,7 @@ mod fields;
 mod judge;
 mod log;
 mod man;
+mod misspelt;
 mod offline;
 mod output;
 mod paint;

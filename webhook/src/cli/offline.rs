@@ -8,6 +8,7 @@ use anyhow::bail;
 use sallyport_policy::{GROUP, Severity};
 
 use super::judge::{Judged, Terms, judge};
+use super::misspelt::misspelt;
 use super::progress::Progress;
 use super::{ObjectArgs, check, is_stdin, named, terminal};
 use crate::policies::{Loaded, load};
@@ -36,6 +37,9 @@ impl Bench {
         let mut reporter = terminal::reporter(io::stderr());
         for error in &errors {
             reporter.read_error(error)?;
+        }
+        for misspelt in documents.iter().flat_map(misspelt) {
+            reporter.located(&misspelt)?;
         }
         reporter.finish()?;
         let unreadable = errors.iter().any(|error| error.severity == Severity::Error);

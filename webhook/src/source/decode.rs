@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sallyport_policy::{Diagnostic, FieldPath, Segment, nearest};
+use sallyport_policy::{Diagnostic, FieldPath, Segment, Severity, nearest};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -48,6 +48,37 @@ pub fn decode<T: DeserializeOwned>(document: &Document, at: &FieldPath) -> Resul
     let mut found = report.found;
     found.sort_by_key(|located| located.location().map(|at| at.byte_range.start));
     Err(found)
+}
+
+/// The fields of the whole document that a `T` does not know, in the order of the text, as warnings. What else does not fit
+/// is none of them: Kubernetes reads more than its types say, such as a number for a quantity.
+pub fn unknown_fields<T: DeserializeOwned>(document: &Document) -> Vec<Located> {
+    const TRIES: usize = 256;
+    let value = &document.value;
+    let mut pruned = HashSet::new();
+    let mut report = Report {
+        document,
+        value,
+        prefix: Vec::new(),
+        pruned: Vec::new(),
+        meant: Vec::new(),
+        found: Vec::new(),
+    };
+    while pruned.len() < TRIES && report.found.len() < LIMIT {
+        let Err(failure) = T::deserialize(Pruned::new(value, &pruned).strict()) else { break };
+        let steps = failure.steps();
+        let Some(culprit) = walk(value, &steps).filter(|_| !steps.is_empty()) else { break };
+        if matches!(failure.problem, Problem::UnknownField { .. }) {
+            report.add(&failure, steps);
+        }
+        if !pruned.insert(std::ptr::from_ref(culprit)) {
+            break;
+        }
+    }
+    let mut found = report.found;
+    found.iter_mut().for_each(|located| located.diagnostic.severity = Severity::Warning);
+    found.sort_by_key(|located| located.location().map(|at| at.byte_range.start));
+    found
 }
 
 fn walk<'a>(value: &'a Value, steps: &[Step]) -> Option<&'a Value> {

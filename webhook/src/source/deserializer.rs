@@ -137,11 +137,18 @@ pub(super) struct Pruned<'de> {
     value: &'de Value,
     /// The addresses of what is pruned, which tell apart equal values.
     pruned: &'de HashSet<*const Value>,
+    /// Whether a field that a type does not know fails, though the type would pass it over.
+    strict: bool,
 }
 
 impl<'de> Pruned<'de> {
     pub(super) fn new(value: &'de Value, pruned: &'de HashSet<*const Value>) -> Self {
-        Self { value, pruned }
+        Self { value, pruned, strict: false }
+    }
+
+    /// The same, with no field that a type does not know.
+    pub(super) fn strict(self) -> Self {
+        Self { strict: true, ..self }
     }
 
     fn stands(&self, value: &'de Value) -> bool {
@@ -149,7 +156,7 @@ impl<'de> Pruned<'de> {
     }
 
     fn inside(&self, value: &'de Value) -> Self {
-        Self { value, pruned: self.pruned }
+        Self { value, ..*self }
     }
 }
 
@@ -191,6 +198,22 @@ impl<'de> Deserializer<'de> for Pruned<'de> {
         visitor.visit_newtype_struct(self)
     }
 
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        if let (true, Value::Object(members)) = (self.strict, self.value) {
+            let mut standing = members.iter().filter(|(_, value)| self.stands(value));
+            if let Some((name, _)) = standing.find(|(name, _)| !known.contains(&name.as_str())) {
+                let failure = Failure::unknown_field(name, known);
+                return Err(failure.under(Step::Member(name.clone())).on_key());
+            }
+        }
+        self.deserialize_any(visitor)
+    }
+
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -215,7 +238,7 @@ impl<'de> Deserializer<'de> for Pruned<'de> {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map struct identifier ignored_any
+        tuple_struct map identifier ignored_any
     }
 }
 

@@ -24,7 +24,7 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use decode::decode;
+pub use decode::{decode, unknown_fields};
 pub use document::{Document, parse};
 pub use error::{ReadError, Unreadable};
 pub use files::{SIZE_LIMIT, fingerprint, is_readable};

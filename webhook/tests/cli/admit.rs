@@ -125,3 +125,32 @@ fn a_title_has_the_namespace_that_the_object_is_taken_to_be_in() {
     check("admit -p policies -n shop bare.yaml", 0, &["✓ Pod shop/bare\n"], &[]);
     check("explain -p policies -n shop bare.yaml", 0, &["Pod shop/bare  bare.yaml:2\n"], &[]);
 }
+
+#[test]
+fn a_field_that_kubernetes_does_not_know_is_told_of() {
+    let desk = Desk::new();
+    let pod = ROOT_POD.replace("spec:", "spec:\n  contianers: []").replace(
+        "securityContext: {runAsUser: 0}",
+        "securityContex: {runAsUser: 0}, resources: {limits: {cpu: 1}}",
+    );
+    fs::write(desk.path("pod.yaml"), pod).unwrap();
+    let cron = "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: c, namespace: shop}\nspec: {schedule: '* * * * *', \
+        jobTemplate: {spec: {template: {spec: {restartPolicy: Never, hostNetwrok: true, containers: []}}}}}\n";
+    fs::write(desk.path("cron.yaml"), cron).unwrap();
+    let told = [
+        "warning: pod.yaml:5:3 spec.contianers\n   unknown field contianers: the API server refuses it, or drops it\n",
+        "did you mean containers?",
+        "spec.containers[root].securityContex\n",
+        "did you mean securityContext?",
+        "2 warnings in 1 file",
+    ];
+    for command in ["admit", "explain", "simulate"] {
+        desk.check(&format!("{command} -p policies pod.yaml"), 0, &[], &told);
+    }
+    let told = ["spec.jobTemplate.spec.template.spec.hostNetwrok", "did you mean hostNetwork?"];
+    desk.check("admit -p policies cron.yaml", 0, &[], &told);
+    // An object of another kind, and one of a group that has a kind of this name.
+    let other = "apiVersion: example.com/v1\nkind: Deployment\nmetadata: {name: d, namespace: shop}\nspec: {odd: 1}\n";
+    fs::write(desk.path("other.yaml"), other).unwrap();
+    desk.check("admit -p policies other.yaml", 0, &[], &[]);
+}

@@ -249,6 +249,18 @@ fn an_element_that_is_nowhere_in_the_list_is_told_of() {
     );
 }
 
+#[test]
+fn a_field_that_kubernetes_does_not_know_is_told_of_once_for_all_cases() {
+    let cases = case(
+        "    expect: {allowed: false}\n  - name: two\n    file: objects/root.yaml\n    expect: {allowed: false}\n",
+    );
+    let desk = desk(&cases);
+    let pod = fs::read_to_string(desk.path("objects/root.yaml")).unwrap();
+    fs::write(desk.path("objects/root.yaml"), pod.replace("spec:", "spec:\n  hostNetwrok: true")).unwrap();
+    let told = ["objects/root.yaml:5:3 spec.hostNetwrok", "did you mean hostNetwork?", "1 warning in 1 file"];
+    desk.check("test shop.test.yaml", 0, &["2 cases: 2 passed"], &told);
+}
+
 /// The five systems hold what they say they hold.
 #[test]
 fn the_examples_cases_hold() {

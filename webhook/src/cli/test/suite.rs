@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::super::judge::Terms;
+use super::super::misspelt::misspelt;
 use super::case::{Case, PolicyTest};
 use super::overlay::{Added, overlay};
 use crate::policies::{Loaded, load};
@@ -216,6 +217,12 @@ fn trial(
         }
         object
     });
+    for misspelt in object.iter().flat_map(misspelt) {
+        // Several cases may be about one object.
+        if !doubts.iter().any(|told| told.to_json() == misspelt.to_json()) {
+            doubts.push(misspelt);
+        }
+    }
     if let Some(object) = &object
         && (object.kind().is_empty() || object.api_version().is_empty())
     {
