@@ -18,7 +18,8 @@ pub struct Log {
 
 impl Log {
     /// Reads to the end of the output, on a thread of its own.
-    pub(crate) fn of(output: impl Read + Send + 'static) -> Self {
+    #[must_use]
+    pub fn of(output: impl Read + Send + 'static) -> Self {
         let (said, lines) = watch::channel(Vec::new());
         thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {

@@ -50,7 +50,10 @@ impl Process {
     }
 
     /// The same, but for its standard error, which the caller gets.
-    pub(crate) fn start_heard(
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_heard(
         name: &'static str,
         program: &Path,
         args: &[String],

@@ -1,8 +1,11 @@
-//! The documents are right: every policy that they show is one, and every entry belongs in one.
+//! The documents are right: every policy that they show is one, every entry belongs in one, and every command works as
+//! it is typed.
 
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
@@ -11,7 +14,12 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sallyport::policies::load;
 use sallyport::source::{SourceText, parse};
 use sallyport_tests::control_plane::ControlPlane;
+use sallyport_tests::log::Log;
+use sallyport_tests::process::Process;
+use sallyport_tests::run_dir::RunDir;
 use serde_json::Value;
+
+use super::program;
 
 #[test]
 fn every_policy_that_the_documents_show_is_right() -> Result<()> {
@@ -20,7 +28,7 @@ fn every_policy_that_the_documents_show_is_right() -> Result<()> {
     let mut policies = 0;
     for file in documents(&root)? {
         let text = fs::read_to_string(root.join(&file)).with_context(|| file.display().to_string())?;
-        for (line, block) in yaml_blocks(&text) {
+        for (line, block) in blocks(&text, "yaml") {
             let Some((lines, policy)) = policy_of(&block) else { continue };
             // As many lines before it, so that a finding has the line of the document.
             let source = SourceText::new(file.display().to_string(), "\n".repeat(line - lines) + &policy);
@@ -46,7 +54,9 @@ async fn the_api_server_takes_the_webhook_configurations_that_the_documents_show
     let mut taken = Vec::new();
     for file in documents(&root)? {
         let text = fs::read_to_string(root.join(&file))?;
-        for (line, block) in yaml_blocks(&text).into_iter().filter(|(_, block)| block.contains("CA_BUNDLE")) {
+        for (line, block) in
+            blocks(&text, "yaml").into_iter().filter(|(_, block)| block.contains("CA_BUNDLE"))
+        {
             let at = format!("{}:{line}", file.display());
             let block = block.replace("CA_BUNDLE", &BASE64.encode(cluster.ca_pem()));
             let objects: Vec<Value> = serde_saphyr::from_multiple(&block).with_context(|| at.clone())?;
@@ -59,6 +69,69 @@ async fn the_api_server_takes_the_webhook_configurations_that_the_documents_show
         }
     }
     assert_eq!(taken, ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_command_that_the_documents_show_works_as_it_is_typed() -> Result<()> {
+    let root = fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))?;
+    // As the repository's folder, with what the README has saved there.
+    let dir = RunDir::create()?;
+    for shared in ["manifests", "docs"] {
+        symlink(root.join(shared), dir.path().join(shared))?;
+    }
+    for (_, block) in blocks(&fs::read_to_string(root.join("README.md"))?, "yaml") {
+        let name = block
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix("# "))
+            .context("a block without a name")?;
+        fs::write(dir.path().join(name), &block)?;
+    }
+    let bin = dir.path().join("bin");
+    fs::create_dir(&bin)?;
+    symlink(program(), bin.join("sallyport"))?;
+    let path = format!("{}:/usr/bin:/bin", bin.display());
+    let mut ran = 0;
+    for file in documents(&root)?.into_iter().chain(["manifests/examples/README.md".into()]) {
+        for (line, block) in blocks(&fs::read_to_string(root.join(&file))?, "sh") {
+            let mut script = "set -e\n".to_owned();
+            for typed in block.replace("\\\n", " ").lines() {
+                let at = format!("{}, the block at line {line}: {typed}", file.display());
+                if typed.starts_with("sallyport serve") {
+                    serves(typed, dir.path()).await.context(at)?;
+                } else if typed.starts_with("cd ") {
+                    script.push_str(&format!("{typed}\n"));
+                    continue;
+                } else if typed.starts_with("sallyport ") && !typed.starts_with("sallyport render ") {
+                    let mut sh = Command::new("sh");
+                    let output = sh.args(["-c", &format!("{script}{typed}")]).env("PATH", &path);
+                    let output = output.current_dir(dir.path()).output()?;
+                    let said = String::from_utf8_lossy(&output.stderr);
+                    let in_vain = said.contains("no policy is about");
+                    ensure!(output.status.success() && !in_vain, "{at}\n{}\n{said}", output.status);
+                } else {
+                    continue;
+                }
+                ran += 1;
+            }
+        }
+    }
+    ensure!(ran >= 12, "only {ran} commands were found");
+    Ok(())
+}
+
+/// Serves as is typed, on free ports.
+async fn serves(typed: &str, dir: &Path) -> Result<()> {
+    let words = typed.split(" #").next().unwrap_or_default().split_whitespace().skip(1);
+    let mut args: Vec<String> = words.map(str::to_owned).collect();
+    if let Some(listen) = args.iter().position(|word| word == "--listen") {
+        args.drain(listen..listen + 2);
+    }
+    let any = "127.0.0.1:0";
+    args.extend(["--listen", any, "--operations", any, "--log-format", "json"].map(str::to_owned));
+    let (_process, errors) = Process::start_heard("sallyport", program(), &args, dir)?;
+    Log::of(errors).says("listening").await?;
     Ok(())
 }
 
@@ -75,12 +148,13 @@ fn documents(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The blocks fenced as YAML, each with the number of lines before its first.
-fn yaml_blocks(text: &str) -> Vec<(usize, String)> {
+/// The blocks fenced as of this language, each with the number of lines before its first.
+fn blocks(text: &str, language: &str) -> Vec<(usize, String)> {
+    let begin = format!("```{language}");
     let mut blocks = Vec::new();
     let mut lines = text.lines().enumerate();
     while let Some((fence, line)) = lines.next() {
-        if line == "```yaml" {
+        if line == begin {
             let block: Vec<&str> =
                 lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
             blocks.push((fence + 1, block.join("\n") + "\n"));
