@@ -61,7 +61,7 @@ impl Gate for PolicyGate {
         let (documents, errors) = parse(&Arc::new(text));
         let loaded = load(documents, &errors);
         let finding = |path: String, message: String| Finding {
-            source: Source { policy: request.name.as_str().into(), entry: "".into() },
+            source: Source::whole(&request.name),
             mode: Mode::Enforce,
             path,
             message,

@@ -64,7 +64,7 @@ fn other(number: usize) -> serde_json::Value {
         "spec": {
             "match": { "kinds": ["Pod"], "namespaces": [team] },
             "mutate": [
-                { "name": "restricted", "securityContext": {
+                { "name": "hardened", "securityContext": {
                     "pod": {
                         "runAsNonRoot": true, "runAsUser": 1001, "fsGroup": 1001,
                         "seccompProfile": { "type": "RuntimeDefault" },

@@ -22,13 +22,73 @@ pub enum Mode {
     Audit,
 }
 
+/// Which of a policy's two lists an entry stands in: names are unique in their list only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum List {
+    /// In neither: it is about the policy as a whole.
+    Whole,
+    /// What it changes.
+    Mutate,
+    /// What it judges.
+    Validate,
+}
+
+impl List {
+    /// Its field in `spec`; `None` for a policy as a whole.
+    #[must_use]
+    pub const fn field(self) -> Option<&'static str> {
+        match self {
+            Self::Whole => None,
+            Self::Mutate => Some("mutate"),
+            Self::Validate => Some("validate"),
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        *self == Self::Whole
+    }
+}
+
 /// The policy entry behind a change or a finding. Written `policy/entry`, or `policy`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Source {
     /// The policy's name.
     pub policy: Arc<str>,
+    /// The list that the entry stands in.
+    #[serde(skip_serializing_if = "List::is_whole")]
+    pub list: List,
     /// The entry's name; empty where it is about the policy as a whole.
     pub entry: Arc<str>,
+}
+
+impl Source {
+    /// A policy as a whole.
+    #[must_use]
+    pub fn whole(policy: &str) -> Self {
+        Self { policy: policy.into(), list: List::Whole, entry: "".into() }
+    }
+
+    /// An entry of `mutate`.
+    #[must_use]
+    pub fn mutation(policy: &str, entry: &str) -> Self {
+        Self { policy: policy.into(), list: List::Mutate, entry: entry.into() }
+    }
+
+    /// An entry of `validate`.
+    #[must_use]
+    pub fn validation(policy: &str, entry: &str) -> Self {
+        Self { policy: policy.into(), list: List::Validate, entry: entry.into() }
+    }
+
+    /// `policy/list/entry`, or `policy`: no two are written alike.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        match self.list.field() {
+            None => self.policy.to_string(),
+            Some(list) => format!("{}/{list}/{}", self.policy, self.entry),
+        }
+    }
 }
 
 impl fmt::Display for Source {

@@ -9,10 +9,10 @@ use std::fmt;
 use sallyport_policy::{Diagnostics, FieldPath, Glob, Selector};
 use serde_json::Value;
 
-use crate::GroupVersionKind;
 use crate::compile::Policy;
 use crate::object::{get_list, get_str};
 use crate::resources::{ExceptionMatch, ExceptionOwner, PolicyExceptionSpec};
+use crate::{GroupVersionKind, Source};
 
 /// A PolicyException that is right, ready to be asked.
 #[derive(Clone, Debug)]
@@ -114,9 +114,11 @@ impl Exception {
     }
 
     /// Whether it is about this entry of the policy.
-    pub(crate) fn excepts(&self, policy: &str, entry: &str) -> bool {
-        let entries = self.policies.iter().find(|(name, _)| name == policy).map(|(_, entries)| entries);
-        entries.is_some_and(|entries| entries.is_empty() || entries.iter().any(|name| name == entry))
+    pub(crate) fn excepts(&self, policy: &Policy, entry: &Source) -> bool {
+        let named = self.policies.iter().find(|(name, _)| **name == *policy.name);
+        named.is_some_and(|(_, entries)| {
+            entries.is_empty() || entries.iter().any(|name| policy.entry_named(name) == Some(entry))
+        })
     }
 
     /// Whether it is about this object.

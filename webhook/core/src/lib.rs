@@ -28,7 +28,7 @@ mod validate;
 pub use compile::Policy;
 pub use context::Context;
 pub use decide::{applicable, decide, mutate, validate};
-pub use decision::{Change, Decision, Finding, Mode, Source};
+pub use decision::{Change, Decision, Finding, List, Mode, Source};
 pub use exceptions::{Exception, NotHonoured};
 pub use object::PodBearing;
 pub use request::{GroupVersionKind, GroupVersionResource, Namespace, Operation, Request, UserInfo};

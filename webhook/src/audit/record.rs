@@ -125,6 +125,9 @@ struct Asked<'r> {
 #[derive(Serialize)]
 struct Found<'r> {
     policy: Cow<'r, str>,
+    /// The list that the entry stands in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list: Option<&'static str>,
     #[serde(skip_serializing_if = "str::is_empty")]
     entry: Cow<'r, str>,
     mode: Mode,
@@ -211,6 +214,7 @@ impl<'r> Record<'r> {
         self.omitted += findings.len().saturating_sub(MOST);
         let shown = findings.iter().take(MOST).map(|finding| Found {
             policy: name(&finding.source.policy),
+            list: finding.source.list.field(),
             entry: name(&finding.source.entry),
             mode: finding.mode,
             path: text(&finding.path),
@@ -339,7 +343,7 @@ mod tests {
     }
 
     fn decision(text: &str) -> Decision {
-        let source = Source { policy: Arc::from(text), entry: Arc::from(text) };
+        let source = Source::validation(text, text);
         let finding = Finding {
             source: source.clone(),
             mode: Mode::Enforce,
@@ -389,7 +393,8 @@ mod tests {
             ("/verdict", json!("denied")),
             (
                 "/violations/0",
-                json!({"policy": "text", "entry": "text", "mode": "Enforce", "path": "text", "message": "text"}),
+                json!({"policy": "text", "list": "validate", "entry": "text", "mode": "Enforce", "path": "text",
+                    "message": "text"}),
             ),
             ("/changes/0/mode", json!("Warn")),
             ("/changes/0/paths/1", json!("text1")),

@@ -1,7 +1,7 @@
 //! Exceptions that no policy would honour: their authors think that they are in force.
 
 use sallyport_admission::resources::PolicyExceptionSpec;
-use sallyport_admission::{NotHonoured, Policy};
+use sallyport_admission::{List, NotHonoured, Policy};
 use sallyport_policy::{Diagnostic, FieldPath, nearest};
 
 use crate::policies::Loaded;
@@ -40,12 +40,25 @@ pub(super) fn exceptions_in_vain(loaded: &Loaded, now: i64) -> Vec<Located> {
                 found.push(document.place(Diagnostic::warning(field, message)));
             }
             for (index, entry) in excepted.entries.iter().enumerate() {
-                let known = || policy.entries().map(|(source, _)| &*source.entry);
-                if !known().any(|known| known == entry) {
-                    let message = format!("the policy {} has no entry of this name", policy.name());
-                    let mut diagnostic = Diagnostic::warning(at.field("entries").index(index), message);
-                    diagnostic.help = nearest(entry, known()).map(|near| format!("did you mean {near}?"));
-                    found.push(document.place(diagnostic));
+                let at = at.field("entries").index(index);
+                match policy.entry_named(entry) {
+                    None => {
+                        let message = format!("the policy {} has no entry of this name", policy.name());
+                        let mut diagnostic = Diagnostic::warning(at, message);
+                        let known = policy.entries().map(|(source, _)| &*source.entry);
+                        diagnostic.help = nearest(entry, known).map(|near| format!("did you mean {near}?"));
+                        found.push(document.place(diagnostic));
+                    }
+                    Some(meant) if **entry == *meant.entry && meant.list == List::Validate => {
+                        let other = format!("mutate/{entry}");
+                        if policy.entry_named(&other).is_some() {
+                            let message = format!("validate/{entry} is meant; {other} stays in force");
+                            let mut diagnostic = Diagnostic::warning(at, message);
+                            diagnostic.help = Some(format!("write validate/{entry}, or {other}"));
+                            found.push(document.place(diagnostic));
+                        }
+                    }
+                    Some(_) => {}
                 }
             }
         }

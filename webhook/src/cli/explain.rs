@@ -16,7 +16,7 @@ use super::progress::Progress;
 use super::unmatched::Unmatched;
 use super::{Ending, ObjectArgs, Output};
 use crate::plain::{visible, visible_json};
-use crate::policies::{Loaded, Part};
+use crate::policies::Loaded;
 
 #[derive(Args)]
 pub(super) struct ExplainArgs {
@@ -72,13 +72,13 @@ impl<'r> Reasons<'r> {
     }
 
     /// What is found beside changes: its name for programs, its word and style for people.
-    fn findings(&self) -> [(&'static str, &'static str, Style, Part, &'r [Finding]); 4] {
+    fn findings(&self) -> [(&'static str, &'static str, Style, &'r [Finding]); 4] {
         let decision = &self.judged.decision;
         [
-            ("violations", "", ERROR, Part::Validate, &decision.violations),
-            ("warnings", "", DOUBT, Part::Validate, &decision.warnings),
-            ("skipped", "left alone", DOUBT, Part::Mutate, &decision.skipped),
-            ("excepted", "excepted", DOUBT, Part::Validate, &decision.excepted),
+            ("violations", "", ERROR, &decision.violations),
+            ("warnings", "", DOUBT, &decision.warnings),
+            ("skipped", "left alone", DOUBT, &decision.skipped),
+            ("excepted", "excepted", DOUBT, &decision.excepted),
         ]
     }
 
@@ -95,7 +95,7 @@ impl<'r> Reasons<'r> {
         for change in &judged.decision.changes {
             self.show_change(out, change)?;
         }
-        for (name, word, style, part, findings) in findings {
+        for (name, word, style, findings) in findings {
             let sign = if name == "violations" {
                 "✗"
             } else if name == "warnings" {
@@ -117,7 +117,7 @@ impl<'r> Reasons<'r> {
                     _ => told_only(finding.mode),
                 };
                 writeln!(out, "  {style}{sign} {path}{style:#} {word}{colon}{message}{told}")?;
-                self.show_source(out, &finding.source, part)?;
+                self.show_source(out, &finding.source)?;
             }
         }
         for field in &self.others {
@@ -152,11 +152,11 @@ impl<'r> Reasons<'r> {
         let after = change.after.as_ref().map_or_else(|| "removed".to_owned(), brief);
         let mode = told_only(change.mode);
         writeln!(out, "  {style}{sign} {}{style:#} = {before}{after}{mode}", visible(&change.path))?;
-        self.show_source(out, &change.source, Part::Mutate)
+        self.show_source(out, &change.source)
     }
 
-    fn show_source(&self, out: &mut impl Write, source: &Source, part: Part) -> anyhow::Result<()> {
-        let place = self.loaded.place_of(source, part).unwrap_or_default();
+    fn show_source(&self, out: &mut impl Write, source: &Source) -> anyhow::Result<()> {
+        let place = self.loaded.place_of(source).unwrap_or_default();
         let (source, place) = (source.to_string(), visible(&place));
         writeln!(out, "      {SOURCE}{}{SOURCE:#} {FAINT}{place}{FAINT:#}", visible(&source))?;
         Ok(())
@@ -165,8 +165,8 @@ impl<'r> Reasons<'r> {
     /// The line of the object, for programs.
     fn to_json(&self) -> Value {
         let judged = self.judged;
-        let at = |object: &mut Value, source: &Source, part| {
-            let place = self.loaded.locate(source, part);
+        let at = |object: &mut Value, source: &Source| {
+            let place = self.loaded.locate(source);
             object["file"] = json!(place.as_ref().map(|(document, _)| document.origin.name()));
             object["line"] = json!(place.as_ref().map(|(_, at)| at.line));
         };
@@ -176,7 +176,7 @@ impl<'r> Reasons<'r> {
                 "policy": source.policy, "entry": source.entry, "mode": mode, "path": path,
                 "before": before, "after": after,
             });
-            at(&mut line, source, Part::Mutate);
+            at(&mut line, source);
             line
         });
         let mut object = json!({
@@ -186,11 +186,11 @@ impl<'r> Reasons<'r> {
             "allowed": judged.decision.allowed,
             "changes": changes.collect::<Vec<_>>(),
         });
-        for (name, _, _, part, findings) in self.findings() {
+        for (name, _, _, findings) in self.findings() {
             let lines = findings.iter().map(|finding| {
                 let mut line = json!(finding);
                 line["mode"] = json!(finding.mode);
-                at(&mut line, &finding.source, part);
+                at(&mut line, &finding.source);
                 line
             });
             object[name] = lines.collect();

@@ -38,9 +38,7 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Ending> {
     let mut summary = Summary::default();
     for policy in bench.loaded.set.policies() {
         for (source, mode) in policy.entries() {
-            // A mutation and a validation may share a name: the mode that holds back the more is shown.
-            let effect = summary.entries.entry(source.to_string()).or_default();
-            effect.mode = effect.mode.max(mode);
+            summary.entries.insert(source.clone(), Effect { mode, ..Effect::default() });
         }
     }
     bench.loaded.set = std::mem::take(&mut bench.loaded.set).all_enforced();
@@ -108,7 +106,7 @@ struct Summary {
     objects: usize,
     refused: usize,
     changed: usize,
-    entries: BTreeMap<String, Effect>,
+    entries: BTreeMap<Source, Effect>,
     fates: Vec<Fate>,
 }
 
@@ -154,7 +152,7 @@ impl Summary {
         sources.sort_unstable();
         sources.dedup();
         for source in sources {
-            *number(self.entries.entry(source.to_string()).or_default()) += 1;
+            *number(self.entries.entry(source.clone()).or_default()) += 1;
         }
     }
 
@@ -181,7 +179,10 @@ impl Summary {
                     notes.push_str(&format!(" {FAINT}{count} {what}{FAINT:#}"));
                 }
             }
-            let source = visible(source);
+            let named_so = |other: &&Source| other.policy == source.policy && other.entry == source.entry;
+            let shared = entries.keys().filter(named_so).count() > 1;
+            let source = if shared { source.in_full() } else { source.to_string() };
+            let source = visible(&source);
             writeln!(
                 out,
                 "{style}{refused:>7}{style:#}  {changed:>7}  {warned:>7}  {SOURCE}{source}{SOURCE:#}{mode}{notes}"
@@ -213,7 +214,7 @@ impl Summary {
     fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
         for (source, effect) in &self.entries {
             let Effect { mode, refused, changed, warned, left_alone, excepted } = effect;
-            let line = json!({"entry": source, "mode": mode, "refused": refused, "changed": changed,
+            let line = json!({"entry": source.to_string(), "list": source.list, "mode": mode, "refused": refused, "changed": changed,
                 "warned": warned, "skipped": left_alone, "excepted": excepted});
             writeln!(out, "{}", visible_json(&line.to_string()))?;
         }

@@ -5,18 +5,8 @@ use std::sync::Arc;
 
 use sallyport_admission::{Exception, Namespace, PolicySet, Source};
 use sallyport_policy::{FieldPath, Severity};
-use serde_json::Value;
 
 use crate::source::{Document, Located, Location};
-
-/// A list of a policy's entries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// What it changes.
-    Mutate,
-    /// What it judges.
-    Validate,
-}
 
 /// What was loaded, and everything that is to be said about it.
 #[derive(Debug, Default)]
@@ -69,28 +59,20 @@ impl Loaded {
 
     /// `file:line` of a policy's entry.
     #[must_use]
-    pub fn place_of(&self, entry: &Source, part: Part) -> Option<String> {
-        let (document, at) = self.locate(entry, part)?;
+    pub fn place_of(&self, entry: &Source) -> Option<String> {
+        let (document, at) = self.locate(entry)?;
         Some(format!("{}:{}", document.origin.name(), at.line))
     }
 
-    /// Where a policy's entry stands. Both lists may have an entry of this name: `part` is the likelier.
+    /// Where a policy's entry stands, or the policy's name.
     #[must_use]
-    pub fn locate(&self, entry: &Source, part: Part) -> Option<(&Document, Location)> {
+    pub fn locate(&self, entry: &Source) -> Option<(&Document, Location)> {
         let document = self.documents.get(&*entry.policy)?;
-        if entry.entry.is_empty() {
-            return Some((document, document.locate(&FieldPath::of("metadata.name"))));
-        }
-        let lists = match part {
-            Part::Mutate => ["mutate", "validate"],
-            Part::Validate => ["validate", "mutate"],
+        let path = match entry.list.field() {
+            None => FieldPath::of("metadata.name"),
+            Some(list) => FieldPath::of("spec").field(list).named(entry.entry.to_string()),
         };
-        lists.into_iter().find_map(|list| {
-            let has = |other: &Value| other.get("name").and_then(Value::as_str) == Some(&entry.entry);
-            let found = document.value.pointer(&format!("/spec/{list}"))?.as_array()?.iter().any(has);
-            let path = FieldPath::of("spec").field(list).named(entry.entry.to_string());
-            found.then(|| (document, document.locate(&path)))
-        })
+        Some((document, document.locate(&path)))
     }
 
     /// What is known of a namespace.

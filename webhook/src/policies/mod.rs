@@ -11,5 +11,5 @@ mod watch;
 
 pub use in_force::InForce;
 pub use load::load;
-pub use loaded::{Loaded, Part};
+pub use loaded::Loaded;
 pub use store::{Opened, Settings, Store};

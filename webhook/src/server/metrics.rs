@@ -424,7 +424,7 @@ mod tests {
         let mut registry = Registry::default();
         let metrics = Metrics::new(&mut registry);
         let finding = |policy: &str| Finding {
-            source: Source { policy: policy.into(), entry: "entry".into() },
+            source: Source::validation(policy, "entry"),
             mode: Mode::Warn,
             path: String::new(),
             message: String::new(),

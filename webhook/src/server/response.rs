@@ -267,7 +267,7 @@ fn is_name(text: &str) -> bool {
 
 /// The beginning of the name and a hash of the whole, so that it stays one name.
 fn shortened(prefix: &str, source: &Source) -> String {
-    let digest = Sha256::digest(format!("{prefix}{source}"));
+    let digest = Sha256::digest(format!("{prefix}{}", source.in_full()));
     let hash = digest.iter().take(6).fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
@@ -291,14 +291,12 @@ fn shortened(prefix: &str, source: &Source) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use serde_json::{Value, json};
 
     use super::*;
 
     fn source(policy: &str, entry: &str) -> Source {
-        Source { policy: Arc::from(policy), entry: Arc::from(entry) }
+        Source::validation(policy, entry)
     }
 
     fn finding(policy: &str, entry: &str, path: &str, message: &str) -> Finding {

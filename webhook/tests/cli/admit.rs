@@ -105,7 +105,8 @@ fn admit_prints_one_line_of_json_for_each_object() {
     assert_eq!(
         root["skipped"],
         json!([{
-            "policy": "hardening", "entry": "restricted", "path": "spec.securityContext.runAsNonRoot",
+            "policy": "hardening", "list": "mutate", "entry": "restricted",
+            "path": "spec.securityContext.runAsNonRoot",
             "message": "container root sets runAsUser: 0",
         }])
     );

@@ -74,6 +74,25 @@ fn check_warns_of_exceptions_that_no_policy_honours() {
 }
 
 #[test]
+fn check_warns_of_a_name_that_stands_in_both_lists() {
+    let desk = Desk::new();
+    let validation = "  validate:\n    - {name: token, serviceAccount: {named: true}}\n";
+    let policy = POLICY.replace("spec:\n", "spec:\n  exceptions: {namespaces: [shop]}\n") + validation;
+    fs::write(desk.path("both.yaml"), policy).unwrap();
+    for (entry, meant) in [("token", true), ("validate/token", false), ("mutate/token", false)] {
+        let exception = EXCEPTION.replace("NAMESPACE", "shop").replace("POLICY", "hardening");
+        let exception = exception.replace("ENTRY", entry).replace("EXPIRES", "2090-01-01T00:00:00Z");
+        fs::write(desk.path("exception.yaml"), exception).unwrap();
+        let (wanted, warnings) =
+            ("validate/token is meant; mutate/token stays in force", 1 + usize::from(meant));
+        let output = desk.run("check both.yaml exception.yaml", "");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && text.contains("an entry of mutate has this name too"), "{text}");
+        assert_eq!((text.contains(wanted), text.matches("warning: ").count()), (meant, warnings), "{text}");
+    }
+}
+
+#[test]
 fn check_says_where_the_other_entry_of_a_conflict_is_and_both_values() {
     let other = POLICY.replace("hardening}", "other}").replace("runAsNonRoot: true", "runAsNonRoot: false");
     let both = format!("{POLICY}---\n{other}");

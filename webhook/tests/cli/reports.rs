@@ -97,11 +97,11 @@ fn sarif_is_valid_and_points_at_the_offending_field() {
             .collect();
         let token = if arguments.starts_with("admit") { "warning" } else { "error" };
         let wanted = [
-            ("users/token", token, "objects/deployment.yaml", 6, 3),
-            ("users/no-root", "error", "objects/root.yaml", 5, 16),
-            ("users/token", token, "objects/root.yaml", 2, 7),
+            ("users/validate/token", token, "objects/deployment.yaml", 6, 3),
+            ("users/validate/no-root", "error", "objects/root.yaml", 5, 16),
+            ("users/validate/token", token, "objects/root.yaml", 2, 7),
             // A controller's pod is the controller's template.
-            ("users/no-root", "error", "objects/web%201.yaml", 11, 11),
+            ("users/validate/no-root", "error", "objects/web%201.yaml", 11, 11),
         ];
         assert_eq!(found, wanted, "{arguments}");
         let policy = &results[1]["relatedLocations"][0]["physicalLocation"];

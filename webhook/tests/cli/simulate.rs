@@ -72,13 +72,35 @@ fn a_simulation_says_of_each_entry_and_object_what_programs_need() {
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let [no_root, token, deployment, pod, bare] = lines.as_slice() else { panic!("{text}") };
+    let [token, no_root, deployment, pod, bare] = lines.as_slice() else { panic!("{text}") };
     assert_eq!((&no_root["entry"], &no_root["mode"]), (&"audited/no-root".into(), &"Warn".into()));
     assert_eq!((&no_root["refused"], &token["changed"]), (&1.into(), &2.into()));
     assert_eq!((&deployment["changed"], &bare["changed"]), (&false.into(), &true.into()));
     assert_eq!((&pod["refused"], &pod["changed"]), (&true.into(), &true.into()));
     assert_eq!(pod["findings"][0]["level"], "error");
     assert_eq!(pod["findings"][0]["line"], 5);
+}
+
+#[test]
+fn a_mutation_and_a_validation_of_one_name_are_two_entries() {
+    let desk = Desk::new();
+    fs::write(desk.path("audited.yaml"), AUDITED.replace("name: no-root", "name: token")).unwrap();
+    desk.check(
+        "simulate -p audited.yaml -n shop objects bare.yaml",
+        1,
+        &[
+            "      1        ·        ·  audited/validate/token (mode Warn today)\n",
+            "      ·        1        ·  audited/mutate/token (mode Audit today)\n",
+            ":5 audited/token refused spec.containers[root]: found root\n",
+        ],
+        &[],
+    );
+    let output = desk.run("simulate -o sarif -p audited.yaml objects", "");
+    let log: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let result = &log["runs"][0]["results"][0];
+    assert_eq!(result["ruleId"], "audited/validate/token");
+    let region = &result["relatedLocations"][0]["physicalLocation"]["region"];
+    assert_eq!(region["startLine"], 10, "the validation's line: {region}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::gate::{Fake, allowed};
 use crate::running::{Running, body, large_body, review};
 
 fn source(entry: &str) -> Source {
-    Source { policy: Arc::from("team"), entry: Arc::from(entry) }
+    Source::mutation("team", entry)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

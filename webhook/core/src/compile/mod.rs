@@ -24,7 +24,7 @@ pub(crate) use validate_entry::CompiledRule;
 use crate::object::Reads;
 use crate::resources::{ControllerHandling, ExceptionRules, FailurePolicy, WorkloadPolicySpec};
 use crate::validate::About;
-use crate::{Mode, NAMESPACES_OUT_OF_REACH, Source};
+use crate::{List, Mode, NAMESPACES_OUT_OF_REACH, Source};
 
 /// A WorkloadPolicy that is right, ready to decide with.
 #[derive(Debug)]
@@ -104,6 +104,7 @@ impl Policy {
         let mut reads = scope.reads();
         exclude.iter().for_each(|exclude| reads.extend(&exclude.reads()));
         warn_of_own_images(&mutations, &rules, &path, &mut found);
+        warn_of_shared_names(spec, &path, &mut found);
         warn_of_evasion(spec, &path, &mut found);
         warn_of_namespaces(spec, &path, &mut found);
 
@@ -158,6 +159,22 @@ impl Policy {
         mutations.chain(self.rules.iter().map(|rule| (&rule.source, rule.mode)))
     }
 
+    /// The entry that a PolicyException means by `name`, `mutate/name` or `validate/name`. One name is one entry: where
+    /// both lists have it, the bare name is the validation, since an exception asks to be let in.
+    #[must_use]
+    pub fn entry_named(&self, written: &str) -> Option<&Source> {
+        let (lists, name): (&[List], _) = match written.split_once('/') {
+            Some(("mutate", name)) => (&[List::Mutate], name),
+            Some(("validate", name)) => (&[List::Validate], name),
+            _ => (&[List::Validate, List::Mutate], written),
+        };
+        lists.iter().find_map(|list| {
+            self.entries()
+                .map(|(source, _)| source)
+                .find(|source| source.list == *list && *source.entry == *name)
+        })
+    }
+
     /// Puts every entry in force.
     pub(crate) fn enforce(&mut self) {
         let closed = self.failure_policy == FailurePolicy::Fail;
@@ -192,7 +209,7 @@ fn entry_path(list: &FieldPath, index: usize, name: &str) -> FieldPath {
     list.then(if name.is_empty() { Segment::Index(index) } else { Segment::Named(name.to_owned()) })
 }
 
-/// Names are unique in their list: what is changed names a mutation, what is refused or excepted a validation.
+/// Names are unique in their list.
 fn check_entry_names<'n>(names: impl Iterator<Item = &'n str>, list: &FieldPath, found: &mut Diagnostics) {
     let mut seen = HashSet::new();
     for (i, name) in names.enumerate() {
@@ -201,6 +218,20 @@ fn check_entry_names<'n>(names: impl Iterator<Item = &'n str>, list: &FieldPath,
             found.error(at, wrong.to_string());
         } else if !seen.insert(name) {
             found.error(at, format!("another entry of this list is called `{name}`"));
+        }
+    }
+}
+
+/// What is said of an entry, `policy/entry`, names no list.
+fn warn_of_shared_names(spec: &WorkloadPolicySpec, path: &FieldPath, found: &mut Diagnostics) {
+    let mutations: HashSet<&str> = spec.mutate.iter().map(|entry| entry.name.as_str()).collect();
+    for (i, entry) in spec.validate.iter().enumerate() {
+        if mutations.contains(entry.name.as_str()) {
+            found.warn(
+                path.field("validate").index(i).field("name"),
+                "an entry of mutate has this name too, and messages name no list; a PolicyException that names none \
+                 means this one",
+            );
         }
     }
 }

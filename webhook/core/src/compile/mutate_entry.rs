@@ -1,7 +1,5 @@
 //! One mutation entry, compiled.
 
-use std::sync::Arc;
-
 use sallyport_policy::{Diagnostics, FieldPath};
 
 use super::{CompiledScope, Conditions};
@@ -62,7 +60,7 @@ impl CompiledEntry {
         }
         let mode = entry.mode.unwrap_or(spec.mode);
         Some(Self {
-            source: Source { policy: Arc::from(policy), entry: Arc::from(entry.name.as_str()) },
+            source: Source::mutation(policy, &entry.name),
             mode,
             fails_closed: mode == Mode::Enforce && spec.failure_policy == FailurePolicy::Fail,
             conditions,

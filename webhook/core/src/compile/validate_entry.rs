@@ -1,7 +1,5 @@
 //! One validation entry, compiled.
 
-use std::sync::Arc;
-
 use sallyport_policy::{Diagnostics, FieldPath};
 
 use super::{CompiledScope, Conditions};
@@ -63,7 +61,7 @@ impl CompiledRule {
         let mut reads = rule.reads();
         reads.extend(&conditions.reads());
         Some(Self {
-            source: Source { policy: Arc::from(policy), entry: Arc::from(entry.name.as_str()) },
+            source: Source::validation(policy, &entry.name),
             mode,
             fails_closed: mode == Mode::Enforce && spec.failure_policy == FailurePolicy::Fail,
             conditions,

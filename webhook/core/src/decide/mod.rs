@@ -95,7 +95,7 @@ fn exception<'s>(
     now: i64,
 ) -> Option<&'s Exception> {
     set.exceptions(&policy.name).find(|exception| {
-        exception.excepts(&policy.name, &entry.entry)
+        exception.excepts(policy, entry)
             && exception.honoured_by(policy, now).is_ok()
             && subjects.iter().any(|subject| exception.matches(subject))
     })

@@ -203,7 +203,7 @@ impl Judge<'_> {
         if let Some(policy) = policies.iter().find(|policy| policy.enforces()).filter(|_| forged) {
             self.decision.allowed = false;
             self.decision.violations.push(Finding {
-                source: Source { policy: policy.name.clone(), entry: "".into() },
+                source: Source::whole(&policy.name),
                 mode: Mode::Enforce,
                 path: format!("metadata.annotations[{MIRROR_ANNOTATION}]"),
                 message: format!(

@@ -28,7 +28,7 @@ use crate::Mode;
     }
 ]))]
 pub struct MutateEntry {
-    /// The entry's name, unique in the policy. Reports, exceptions and `explain` use it.
+    /// The entry's name, unique in its list. Reports, exceptions and `explain` use it.
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
     /// The entry's own mode; by default the policy's.

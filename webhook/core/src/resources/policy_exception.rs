@@ -44,9 +44,10 @@ pub struct ExceptedPolicy {
     /// The WorkloadPolicy's name.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// The names of the entries, of `mutate` and `validate`. Empty: all of them.
+    /// The names of the entries: `name`, or with its list, `mutate/name` and `validate/name`. Where both lists have a
+    /// name, the name alone is the validation. Empty: all entries of both lists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 72)), extend("x-kubernetes-list-type" = "set"))]
     pub entries: Vec<String>,
 }
 
@@ -129,7 +130,8 @@ impl PolicyExceptionSpec {
                 findings.error(at.clone(), "the policy is named twice: write its entries in one place");
             }
             for (i, entry) in policy.entries.iter().enumerate() {
-                if let Err(error) = check_dns_label(entry) {
+                let listed = ["mutate/", "validate/"].iter().find_map(|list| entry.strip_prefix(list));
+                if let Err(error) = check_dns_label(listed.unwrap_or(entry)) {
                     findings.error(at.field("entries").index(i), error.to_string());
                 }
             }

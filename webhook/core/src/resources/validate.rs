@@ -19,7 +19,7 @@ use crate::Mode;
     "message": "an entry has exactly one rule"
 }]))]
 pub struct ValidateEntry {
-    /// The entry's name, unique in the policy. Denials and exceptions use it.
+    /// The entry's name, unique in its list. Denials and exceptions use it.
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
     /// The entry's own mode; by default the policy's.

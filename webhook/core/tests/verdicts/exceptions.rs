@@ -1,7 +1,7 @@
 //! PolicyExceptions: what they let in, and the authority that they don't have.
 
 use sallyport_admission::resources::{AUTHOR_ANNOTATION, PolicyExceptionSpec};
-use sallyport_admission::{Context, Decision, Exception, NotHonoured, PolicySet, mutate, validate};
+use sallyport_admission::{Context, Decision, Exception, NotHonoured, PolicySet, decide, mutate, validate};
 use serde_json::{Value, json};
 
 use crate::{bad_pod, deployment, policy, reading, set, told, update};
@@ -164,6 +164,29 @@ fn mutations_can_be_excepted_too() {
     let changed: Vec<&str> = decision.changes.iter().map(|change| &*change.source.entry).collect();
     assert_eq!(changed, ["note"]);
     assert_eq!(told(&decision.excepted), ["p/label "]);
+}
+
+#[test]
+fn a_name_is_one_entry_of_one_list() {
+    let spec = json!({
+        "exceptions": {"namespaces": ["shop"]},
+        "mutate": [{"name": "images", "metadata": {"labels": {"a": "1"}}}, {"name": "note", "metadata": {"labels": {"b": "2"}}}],
+    });
+    let released = |entries: &[&str]| {
+        let policies = json!({"policies": [{"name": "p", "entries": entries}]});
+        let set = honouring(spec.clone(), exception("shop", Some(NOW), policies));
+        let context = Context { now: NOW, ..Context::default() };
+        let decision = decide(&set, &reading::creation(&bad_pod()), &context);
+        decision.excepted.iter().map(|finding| finding.source.in_full()).collect::<Vec<_>>()
+    };
+    let (mutation, validation) = ("p/mutate/images", "p/validate/images");
+    assert_eq!(released(&["images"]), [validation], "an exception asks to be let in");
+    assert_eq!(released(&["validate/images"]), [validation]);
+    assert_eq!(released(&["mutate/images"]), [mutation]);
+    assert_eq!(released(&["mutate/images", "images"]), [mutation, validation]);
+    assert_eq!(released(&["note"]), ["p/mutate/note"]);
+    assert_eq!(released(&["validate/note"]), [""; 0]);
+    assert_eq!(released(&[]), [mutation, "p/mutate/note", validation]);
 }
 
 #[test]

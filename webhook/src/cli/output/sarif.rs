@@ -16,7 +16,7 @@ use super::super::crds::yaml;
 use super::super::judge::Judged;
 use super::super::told::{Told, Weight, told};
 use crate::plain::visible_json;
-use crate::policies::{Loaded, Part};
+use crate::policies::Loaded;
 use crate::source::{Document, Location, SourceText};
 
 const SCHEMA: &str =
@@ -41,7 +41,7 @@ impl<'l> Sarif<'l> {
         // An entry may have more than one thing to say of a field.
         let mut said: HashMap<(String, String), usize> = HashMap::new();
         for told in told(judged) {
-            let count = said.entry((told.source.to_string(), told.path.clone())).or_default();
+            let count = said.entry((told.source.in_full(), told.path.clone())).or_default();
             *count += 1;
             let result = self.result(one, &told, *count);
             self.results.push(result);
@@ -51,9 +51,9 @@ impl<'l> Sarif<'l> {
     /// The result of what is said as the `nth` of its entry about its field.
     fn result(&mut self, judged: &Judged<'_>, told: &Told<'_>, nth: usize) -> Value {
         let document = judged.document;
-        let id = told.source.to_string();
+        let id = told.source.in_full();
         let level = level(told.weight);
-        let policy = self.loaded.locate(told.source, Part::Validate);
+        let policy = self.loaded.locate(told.source);
         let index = *self.indices.entry(id.clone()).or_insert_with(|| {
             let (sort, whole) = description(policy.as_ref().map(|(document, _)| *document), told.source);
             self.rules.push(json!({
@@ -114,9 +114,7 @@ impl<'l> Sarif<'l> {
 /// What an entry demands, in a sentence and as the policy has it.
 fn description(policy: Option<&Document>, source: &Source) -> (String, String) {
     let entry = policy.and_then(|policy| {
-        ["validate", "mutate"].into_iter().find_map(|list| {
-            policy.value_at(&FieldPath::of("spec").field(list).named(source.entry.to_string()))
-        })
+        policy.value_at(&FieldPath::of("spec").field(source.list.field()?).named(source.entry.to_string()))
     });
     let Some(entry) = entry else {
         let text = format!("The WorkloadPolicy {} as a whole", source.policy);
