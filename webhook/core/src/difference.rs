@@ -8,7 +8,8 @@ use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOp
 use serde_json::{Map, Value};
 
 /// The patch that turns `before` into `after`; empty where they are equal.
-pub(crate) fn difference(before: &Value, after: &Value) -> Patch {
+#[must_use]
+pub fn difference(before: &Value, after: &Value) -> Patch {
     let mut builder = Builder { at: Vec::new(), operations: Vec::new() };
     builder.value(before, after);
     Patch(builder.operations)

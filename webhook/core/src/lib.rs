@@ -29,6 +29,7 @@ pub use compile::Policy;
 pub use context::Context;
 pub use decide::{applicable, decide, mutate, validate};
 pub use decision::{Change, Decision, Finding, List, Mode, Source};
+pub use difference::difference;
 pub use exceptions::{Exception, NotHonoured};
 pub use object::PodBearing;
 pub use request::{GroupVersionKind, GroupVersionResource, Namespace, Operation, Request, UserInfo};

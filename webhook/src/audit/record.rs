@@ -45,7 +45,7 @@ impl Told {
         let generate_name = cut(Cow::Borrowed(generate_name.unwrap_or_default()), READ_BYTES).into_owned();
         request.object = Value::Null;
         request.old_object = Value::Null;
-        let mut decision = Decision { mutated: None, patch: json_patch::Patch::default(), ..decision };
+        let mut decision = Decision { mutated: None, patch: Default::default(), ..decision };
         for change in &mut decision.changes {
             (change.before, change.after) = (None, None);
         }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use sallyport_admission::offline::{PodOf, apply_defaults, pod_of, without_defaults};
 use sallyport_admission::{
     Context, Decision, GroupVersionKind, GroupVersionResource, Namespace, Operation, PodBearing, Request,
-    UserInfo, applicable, decide,
+    UserInfo, decide, difference,
 };
 use sallyport_policy::{FieldPath, Segment};
 use serde_json::Value;
@@ -111,7 +111,7 @@ fn judge_object<'d>(
         None => request.object,
         Some(mutated) => {
             let shown = without_defaults(&written, &request.object, &mutated);
-            decision.patch = json_patch::diff(&written, &shown);
+            decision.patch = difference(&written, &shown);
             decision.mutated = Some(shown);
             mutated
         }

@@ -155,3 +155,31 @@ fn a_field_that_kubernetes_does_not_know_is_told_of() {
     fs::write(desk.path("other.yaml"), other).unwrap();
     desk.check("admit -p policies other.yaml", 0, &[], &[]);
 }
+
+#[test]
+fn the_patch_is_the_one_that_the_webhook_sends() {
+    let desk = Desk::new();
+    let policy = "\
+apiVersion: sallyport.dev/v1alpha1
+kind: WorkloadPolicy
+metadata: {name: prepared}
+spec:
+  match: {kinds: [Pod]}
+  mutate:
+    - name: prepare
+      initContainer: {position: First, container: {name: prepare, image: registry.example.com/prepare}}
+";
+    let pod = ROOT_POD
+        .replace("spec:\n", "spec:\n  initContainers: [{name: own, image: registry.example.com/own}]\n");
+    fs::write(desk.path("prepared.yaml"), policy).unwrap();
+    fs::write(desk.path("pod.yaml"), pod).unwrap();
+    let output = desk.run("admit -o json -p prepared.yaml pod.yaml", "");
+    let line: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let operations: Vec<(&str, &str)> = line["patch"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|operation| (operation["op"].as_str().unwrap(), operation["path"].as_str().unwrap()))
+        .collect();
+    assert_eq!(operations, [("add", "/spec/initContainers/0")], "a container before others is one operation");
+}
