@@ -166,7 +166,7 @@ impl Webhook {
             "request": {
                 "uid": "demo",
                 "kind": kind,
-                "resource": {"group": kind.group, "version": kind.version, "resource": format!("{}s", kind.kind.to_lowercase())},
+                "resource": kind.resource(),
                 "name": text("/metadata/name"),
                 "namespace": text("/metadata/namespace"),
                 "operation": "CREATE",
@@ -252,9 +252,7 @@ struct Asked {
 
 /// The pod of a controller, else the object itself, with the API server's static defaults.
 fn asked_about(document: &Document) -> Asked {
-    let (group, version) = document.api_version().split_once('/').unwrap_or(("", document.api_version()));
-    let kind =
-        GroupVersionKind { group: group.into(), version: version.into(), kind: document.kind().into() };
+    let kind = GroupVersionKind::of(&document.value);
     let title = format!("{} {}", document.kind(), document.name());
     let of = PodBearing::of(&kind);
     let made = of.filter(|of| *of != PodBearing::Pod).and_then(|of| pod_of(of, &document.value));

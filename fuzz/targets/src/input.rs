@@ -2,9 +2,7 @@
 //! that hardly an input is passed over.
 
 use sallyport_admission::resources::{PolicyExceptionSpec, WorkloadPolicySpec};
-use sallyport_admission::{
-    Exception, GroupVersionKind, GroupVersionResource, Operation, Policy, PolicySet, Request, UserInfo,
-};
+use sallyport_admission::{Exception, GroupVersionKind, Operation, Policy, PolicySet, Request, UserInfo};
 use serde_json::{Value, json};
 
 /// Policies that are taken of one input.
@@ -82,11 +80,7 @@ pub(crate) fn exceptions(input: &Value) -> Vec<Exception> {
 /// The request that an input describes, else the creation of its `object`.
 pub(crate) fn request(input: &Value) -> Request {
     let object = input["object"].clone();
-    let (group, version) = match text(&object["apiVersion"]) {
-        "" => ("", "v1"),
-        other => other.split_once('/').unwrap_or(("", other)),
-    };
-    let kind = text(&object["kind"]);
+    let kind = GroupVersionKind::of(&object);
     let operation = match text(&input["operation"]) {
         "UPDATE" => Operation::Update,
         "DELETE" => Operation::Delete,
@@ -95,16 +89,8 @@ pub(crate) fn request(input: &Value) -> Request {
     };
     Request {
         uid: "0a1b2c3d".to_owned(),
-        kind: GroupVersionKind {
-            group: group.to_owned(),
-            version: version.to_owned(),
-            kind: kind.to_owned(),
-        },
-        resource: GroupVersionResource {
-            group: group.to_owned(),
-            version: version.to_owned(),
-            resource: format!("{}s", kind.to_lowercase()),
-        },
+        resource: kind.resource(),
+        kind,
         sub_resource: text(&input["subResource"]).to_owned(),
         name: text(&object["metadata"]["name"]).to_owned(),
         namespace: text(&object["metadata"]["namespace"]).to_owned(),

@@ -17,6 +17,7 @@ mod mutation;
 mod pod_security;
 mod refusals;
 mod reinvocation;
+mod resources;
 mod standalone;
 mod updates;
 mod verdicts;

@@ -131,6 +131,8 @@ pub struct Finding {
 /// The answer to a request.
 #[derive(Clone, Debug, Default)]
 pub struct Decision {
+    /// Whether any policy is about the request, as far as its conditions can be evaluated.
+    pub matched: bool,
     /// Whether the request may go on.
     pub allowed: bool,
     /// Why not: all violations, not the first. Empty when allowed.

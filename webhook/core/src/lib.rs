@@ -27,7 +27,7 @@ mod validate;
 
 pub use compile::Policy;
 pub use context::Context;
-pub use decide::{applicable, decide, mutate, validate};
+pub use decide::{decide, mutate, validate};
 pub use decision::{Change, Decision, Finding, List, Mode, Source};
 pub use difference::difference;
 pub use exceptions::{Exception, NotHonoured};

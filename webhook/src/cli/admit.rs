@@ -13,7 +13,7 @@ use super::output::junit::Junit;
 use super::output::sarif::Sarif;
 use super::paint::{ADDED, DOUBT, ERROR, FAINT, SOURCE, STRONG};
 use super::progress::Progress;
-use super::told::is_refused;
+use super::told::{OfOne, is_refused};
 use super::unmatched::{Unmatched, is_pod};
 use super::{Ending, ObjectArgs, ReportOutput};
 use crate::plain::{visible, visible_json};
@@ -41,7 +41,7 @@ pub(super) fn run(args: &AdmitArgs) -> anyhow::Result<Ending> {
             unmatched.count(one);
         }
         match args.output {
-            ReportOutput::Text => judged.iter().try_for_each(|one| show(&mut out, one))?,
+            ReportOutput::Text => judged.iter().try_for_each(|one| show(&mut out, one, &judged))?,
             ReportOutput::Json => {
                 for one in &judged {
                     writeln!(out, "{}", visible_json(&line(one).to_string()))?;
@@ -102,17 +102,20 @@ fn line(judged: &Judged<'_>) -> Value {
 }
 
 /// Shows one object: what becomes of it as a diff, then who did it.
-fn show(out: &mut impl Write, judged: &Judged<'_>) -> anyhow::Result<()> {
-    let Decision { allowed, violations, warnings, skipped, excepted, changes, mutated, .. } =
-        &judged.decision;
-    let told = [violations, warnings, skipped, excepted];
+fn show(out: &mut impl Write, judged: &Judged<'_>, all: &[Judged<'_>]) -> anyhow::Result<()> {
+    let Decision { allowed, changes, mutated, .. } = &judged.decision;
+    let OfOne { violations, warnings, skipped, excepted, refused_with_controller } = OfOne::of(judged, all);
+    let told = [&violations, &warnings, &skipped, &excepted];
     if *allowed && changes.is_empty() && told.iter().all(|findings| findings.is_empty()) {
-        let why = if is_pod(judged) && !judged.matched { ": no policy is about it" } else { "" };
+        let why = if is_pod(judged) && !judged.decision.matched { ": no policy is about it" } else { "" };
         writeln!(out, "{FAINT}· {} unchanged{why}{FAINT:#}", judged.title())?;
         return Ok(());
     }
     let mark = if *allowed { ("✓", ADDED) } else { ("✗", ERROR) };
     writeln!(out, "\n{}{}{:#} {STRONG}{}{STRONG:#}", mark.1, mark.0, mark.1, judged.title())?;
+    if refused_with_controller {
+        writeln!(out, "  {ERROR}refused{ERROR:#} for what its controller is refused for")?;
+    }
     for violation in violations {
         finding(out, "refused", ERROR, violation)?;
     }

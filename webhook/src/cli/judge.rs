@@ -6,10 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use sallyport_admission::offline::{PodOf, apply_defaults, pod_of, without_defaults};
+use sallyport_admission::offline::{apply_defaults, pod_of, without_defaults};
 use sallyport_admission::{
-    Context, Decision, GroupVersionKind, GroupVersionResource, Namespace, Operation, PodBearing, Request,
-    UserInfo, decide, difference,
+    Context, Decision, Namespace, Operation, PodBearing, Request, UserInfo, decide, difference,
 };
 use sallyport_policy::{FieldPath, Segment};
 use serde_json::Value;
@@ -34,8 +33,6 @@ pub(super) struct Judged<'d> {
     pub(super) result: Value,
     /// The namespace that it is in, whether the document says so or not.
     pub(super) namespace: String,
-    /// Whether any policy is about it.
-    pub(super) matched: bool,
     /// The decision; its patch is relative to `written`.
     pub(super) decision: Decision,
 }
@@ -74,19 +71,18 @@ impl Terms {
 
 /// Decides about an object, and about its pod if it is a controller.
 pub(super) fn judge<'d>(loaded: &Loaded, document: &'d Document, terms: &Terms) -> Vec<Judged<'d>> {
-    let gvk = kind_of(document);
-    let itself = judge_object(loaded, document, document.value.clone(), &gvk, None, terms);
-    let controller = PodBearing::of(&gvk).filter(|kind| *kind != PodBearing::Pod);
+    let creation = Request::creation(document.value.clone(), &terms.namespace, terms.user.clone());
+    let controller = PodBearing::of(&creation.kind).filter(|kind| *kind != PodBearing::Pod);
+    let written = document.value.clone();
+    let itself = judge_object(loaded, document, written, as_asked(creation, terms), None, terms);
     let kind = controller.filter(|_| matches!(terms.operation, Operation::Create | Operation::Update));
     let template = itself.decision.mutated.as_ref().unwrap_or(&document.value);
-    let Some((kind, PodOf { pod, owner })) = kind.and_then(|kind| Some((kind, pod_of(kind, template)?)))
-    else {
+    let Some((kind, made)) = kind.and_then(|kind| Some((kind, pod_of(kind, template)?))) else {
         return vec![itself];
     };
-    let user = owner.map_or_else(|| terms.user.clone(), |owner| owner.controller());
-    let terms = Terms { operation: Operation::Create, user, old: None, resource: None, ..terms.clone() };
-    let gvk = PodBearing::Pod.group_version_kind();
-    let pod = judge_object(loaded, document, pod, &gvk, Some(kind), &terms);
+    let written = made.pod.clone();
+    let creation = Request::creation_by_controller(made, &terms.namespace, &terms.user);
+    let pod = judge_object(loaded, document, written, creation, Some(kind), terms);
     vec![itself, pod]
 }
 
@@ -94,19 +90,13 @@ fn judge_object<'d>(
     loaded: &Loaded,
     document: &'d Document,
     written: Value,
-    gvk: &GroupVersionKind,
+    request: Request,
     made_by: Option<PodBearing>,
     terms: &Terms,
 ) -> Judged<'d> {
-    let mut object = written.clone();
-    if let Some(kind) = PodBearing::of(gvk) {
-        apply_defaults(kind, &mut object);
-    }
-    let request = request(gvk, document, object, terms);
     let namespace = namespace(loaded, &request.namespace, terms);
     let context = Context { namespace: namespace.as_ref(), now: terms.now, ..Context::default() };
     let mut decision = decide(&loaded.set, &request, &context);
-    let matched = !applicable(&loaded.set, &request, &context).is_empty();
     let result = match decision.mutated.take() {
         None => request.object,
         Some(mutated) => {
@@ -120,7 +110,7 @@ fn judge_object<'d>(
         kind.template().iter().map(|field| Segment::Field((*field).into())).collect()
     });
     let (is_made, namespace) = (made_by.is_some(), request.namespace);
-    Judged { document, written, is_made, template, result, namespace, matched, decision }
+    Judged { document, written, is_made, template, result, namespace, decision }
 }
 
 fn namespace(loaded: &Loaded, name: &str, terms: &Terms) -> Option<Namespace> {
@@ -136,88 +126,23 @@ fn namespace(loaded: &Loaded, name: &str, terms: &Terms) -> Option<Namespace> {
     Some(namespace)
 }
 
-/// The request by which the API server would ask.
-fn request(gvk: &GroupVersionKind, document: &Document, object: Value, terms: &Terms) -> Request {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let namespace = match document.namespace() {
-        "" if is_cluster_scoped(&gvk.kind) => String::new(),
-        "" => terms.namespace.clone(),
-        namespace => namespace.to_owned(),
-    };
-    let (resource, sub_resource) =
-        terms.resource.clone().unwrap_or_else(|| (plural(&gvk.kind), String::new()));
-    let name = text("/metadata/name");
+/// The creation of the object, as what the terms say it is.
+fn as_asked(creation: Request, terms: &Terms) -> Request {
+    let Request { object, mut resource, .. } = creation;
+    let mut sub_resource = String::new();
+    if let Some((named, sub)) = &terms.resource {
+        (resource.resource, sub_resource) = (named.clone(), sub.clone());
+    }
     let mut old_object = terms.old.clone().unwrap_or_default();
-    if let Some(kind) = PodBearing::of(gvk) {
+    if let Some(kind) = PodBearing::of(&creation.kind) {
         apply_defaults(kind, &mut old_object);
     }
-    let object = if terms.operation == Operation::Delete {
-        if old_object.is_null() {
-            old_object = object;
-        }
-        Value::Null
-    } else {
-        object
+    let (object, old_object) = match terms.operation {
+        Operation::Delete if old_object.is_null() => (Value::Null, object),
+        Operation::Delete => (Value::Null, old_object),
+        _ => (object, old_object),
     };
-    Request {
-        uid: String::new(),
-        kind: gvk.clone(),
-        resource: GroupVersionResource { group: gvk.group.clone(), version: gvk.version.clone(), resource },
-        sub_resource,
-        name,
-        namespace,
-        operation: terms.operation,
-        user_info: terms.user.clone(),
-        object,
-        old_object,
-        dry_run: Some(true),
-        request_kind: None,
-        request_resource: None,
-        request_sub_resource: String::new(),
-        options: Value::Null,
-    }
-}
-
-/// The kind of a document, with its group and version.
-pub(super) fn kind_of(document: &Document) -> GroupVersionKind {
-    let (group, version) = document.api_version().split_once('/').unwrap_or(("", document.api_version()));
-    GroupVersionKind {
-        group: group.to_owned(),
-        version: version.to_owned(),
-        kind: document.kind().to_owned(),
-    }
-}
-
-/// The kinds without a namespace that stand in manifests.
-fn is_cluster_scoped(kind: &str) -> bool {
-    matches!(
-        kind,
-        "Namespace"
-            | "Node"
-            | "PersistentVolume"
-            | "StorageClass"
-            | "PriorityClass"
-            | "ClusterRole"
-            | "ClusterRoleBinding"
-            | "CustomResourceDefinition"
-            | "IngressClass"
-            | "RuntimeClass"
-            | "MutatingWebhookConfiguration"
-            | "ValidatingWebhookConfiguration"
-            | "ValidatingAdmissionPolicy"
-            | "ValidatingAdmissionPolicyBinding"
-    )
-}
-
-/// The resource of a kind, by the rule that all of Kubernetes' own kinds but a few follow.
-fn plural(kind: &str) -> String {
-    let lower = kind.to_lowercase();
-    match lower.as_str() {
-        "endpoints" => lower,
-        _ if lower.ends_with('y') => format!("{}ies", lower.trim_end_matches('y')),
-        _ if lower.ends_with('s') => format!("{lower}es"),
-        _ => format!("{lower}s"),
-    }
+    Request { operation: terms.operation, resource, sub_resource, object, old_object, ..creation }
 }
 
 impl Judged<'_> {

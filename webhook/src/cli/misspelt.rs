@@ -4,14 +4,13 @@
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Pod, PodTemplate, ReplicationController};
-use sallyport_admission::PodBearing;
+use sallyport_admission::{GroupVersionKind, PodBearing};
 
-use super::judge::kind_of;
 use crate::source::{Document, Located, unknown_fields};
 
 /// A warning for each field that the newest Kubernetes known here does not have, of a document that holds a pod.
 pub(super) fn misspelt(document: &Document) -> Vec<Located> {
-    let Some(kind) = PodBearing::of(&kind_of(document)) else { return Vec::new() };
+    let Some(kind) = PodBearing::of(&GroupVersionKind::of(&document.value)) else { return Vec::new() };
     let mut found = match kind {
         PodBearing::Pod => unknown_fields::<Pod>(document),
         PodBearing::Deployment => unknown_fields::<Deployment>(document),

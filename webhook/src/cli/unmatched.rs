@@ -24,7 +24,7 @@ impl Unmatched {
             return;
         }
         self.pods += 1;
-        if !judged.matched {
+        if !judged.decision.matched {
             self.unmatched += 1;
             if judged.document.namespace().is_empty() {
                 self.supposed.insert(judged.namespace.clone());

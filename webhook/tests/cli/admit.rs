@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::desk::{DEPLOYMENT, Desk, POLICY, ROOT_POD, check, check_with};
+use super::desk::{DEPLOYMENT, Desk, POLICY, ROOT_POD, VALIDATION, check, check_with};
 
 #[test]
 fn admit_shows_a_diff_who_made_it_and_what_was_left_alone() {
@@ -182,4 +182,37 @@ spec:
         .map(|operation| (operation["op"].as_str().unwrap(), operation["path"].as_str().unwrap()))
         .collect();
     assert_eq!(operations, [("add", "/spec/initContainers/0")], "a container before others is one operation");
+}
+
+#[test]
+fn what_a_controller_and_its_pod_are_told_alike_is_printed_once() {
+    let desk = Desk::new();
+    fs::write(desk.path("foreign.yaml"), DEPLOYMENT.replace("registry.example.com", "docker.io")).unwrap();
+    for (mode, wanted) in [
+        // The controller is warned of what its pod is refused for: the pod says so.
+        (
+            "Warn",
+            "· Deployment shop/api unchanged\n\n✗ Pod of Deployment shop/api\n  images/own-registry refused spec.containers[api].image: ",
+        ),
+        (
+            "Enforce",
+            "✗ Deployment shop/api\n  images/own-registry refused spec.template.spec.containers[api].image: ",
+        ),
+    ] {
+        let policy = VALIDATION.replace("spec:\n", &format!("spec:\n  controllers: {mode}\n"));
+        fs::write(desk.path("images.yaml"), policy).unwrap();
+        let output = desk.run("admit -p images.yaml foreign.yaml", "");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(text.matches("docker.io/api").count(), 1, "{mode}: {text}");
+        let why = "refused for what its controller is refused for";
+        assert_eq!(text.contains(why), mode == "Enforce", "{text}");
+        assert!(text.contains(wanted), "{text}");
+        let output = desk.run("admit -o json -p images.yaml foreign.yaml", "");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(
+            text.matches(r#""entry":"own-registry""#).count(),
+            2,
+            "programs are told all of each: {text}"
+        );
+    }
 }

@@ -3,6 +3,7 @@
 use sallyport_policy::{Diagnostic, Diagnostics, FieldPath, nearest};
 
 use super::built_in_kinds::BUILT_IN_KINDS;
+use crate::object::plural;
 use crate::{GroupVersionKind, PodBearing};
 
 /// `*`, `Pod`, or with its group `Certificate.cert-manager.io`.
@@ -28,15 +29,6 @@ const OUT_OF_REACH: [(&str, &str); 7] = [
     ("MutatingWebhookConfiguration", "admissionregistration.k8s.io"),
     ("ValidatingWebhookConfiguration", "admissionregistration.k8s.io"),
 ];
-
-/// The kind as people write it who think of the resource: `Pods`, `Ingresses`, `NetworkPolicies`.
-fn plural(kind: &str) -> String {
-    match kind.strip_suffix('y') {
-        Some(stem) => format!("{stem}ies"),
-        None if kind.ends_with('s') => format!("{kind}es"),
-        None => format!("{kind}s"),
-    }
-}
 
 impl KindPattern {
     /// `None` where it is wrong.

@@ -2,9 +2,9 @@
 
 use crate::compile::Policy;
 use crate::object::PodBearing;
-use crate::offline::{Owner, PodOf, apply_defaults, pod_of};
+use crate::offline::pod_of;
 use crate::set::PolicySet;
-use crate::{Context, GroupVersionResource, Mode, Operation, Request};
+use crate::{Context, Mode, Request};
 
 use super::mutate;
 use crate::resources::ControllerHandling;
@@ -17,29 +17,9 @@ pub(super) fn pod_to_be(
     kind: PodBearing,
     context: &Context<'_>,
 ) -> Option<Request> {
-    let PodOf { mut pod, owner } = pod_of(kind, &request.object)?;
-    apply_defaults(PodBearing::Pod, &mut pod);
-    let mut creation = Request {
-        uid: String::new(),
-        kind: PodBearing::Pod.group_version_kind(),
-        resource: GroupVersionResource {
-            group: String::new(),
-            version: "v1".to_owned(),
-            resource: "pods".to_owned(),
-        },
-        sub_resource: String::new(),
-        name: String::new(),
-        namespace: request.namespace.clone(),
-        operation: Operation::Create,
-        user_info: owner.as_ref().map_or_else(|| request.user_info.clone(), Owner::controller),
-        object: pod,
-        old_object: serde_json::Value::Null,
-        dry_run: request.dry_run,
-        request_kind: None,
-        request_resource: None,
-        request_sub_resource: String::new(),
-        options: serde_json::Value::Null,
-    };
+    let made = pod_of(kind, &request.object)?;
+    let creation = Request::creation_by_controller(made, &request.namespace, &request.user_info);
+    let mut creation = Request { dry_run: request.dry_run, ..creation };
     let everything = Context { failure_policy: None, ..*context };
     if let Some(mutated) = mutate(set, &creation, &everything).mutated {
         creation.object = mutated;

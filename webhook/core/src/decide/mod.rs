@@ -10,7 +10,7 @@ use crate::compile::{Facts, Policy};
 use crate::exceptions::{Excepted, Exception};
 use crate::object::{Fields, get_str};
 use crate::set::PolicySet;
-use crate::{Context, Decision, Finding, Mode, Namespace, Request, Source};
+use crate::{Context, Decision, Finding, Mode, Request, Source};
 
 pub use mutation::mutate;
 pub use validation::validate;
@@ -30,24 +30,13 @@ pub fn decide(set: &PolicySet, request: &Request, context: &Context<'_>) -> Deci
             validate(set, &mutated, context)
         }
     };
+    decision.matched |= verdict.matched;
     decision.allowed = verdict.allowed;
     decision.violations = verdict.violations;
     decision.warnings.extend(verdict.warnings);
     decision.skipped.extend(verdict.skipped);
     decision.excepted.extend(verdict.excepted);
     decision
-}
-
-/// The policies that are about a request, in the order in which they apply. Left out is one whose conditions can't be
-/// evaluated.
-#[must_use]
-pub fn applicable<'s>(set: &'s PolicySet, request: &Request, context: &Context<'_>) -> Vec<&'s Policy> {
-    if set.spares(&request.namespace) {
-        return Vec::new();
-    }
-    let named = Namespace::named(request.namespace.as_str());
-    let context = &context.or_named(&named);
-    matching(set, &Facts::new(request, context.namespace), context, |_, _| {})
 }
 
 /// The policies that are about a request, in the order in which they apply. Where a policy's conditions can't be

@@ -111,6 +111,7 @@ fn entries<'s>(
             fail(&entry.source, entry.mode, entry.fails_closed, &reason, decision);
         }
     });
+    decision.matched = !matching.is_empty();
     let mut entries = Vec::new();
     for policy in matching {
         // The template of a controller is changed only where a policy names its kind.

@@ -36,6 +36,7 @@ pub fn validate(set: &PolicySet, request: &Request, context: &Context<'_>) -> De
             fail(&rule.source, rule.mode, rule.fails_closed && !unchanged, &reason, &mut decision);
         }
     });
+    decision.matched = !policies.is_empty();
     let kind = object.and_then(|_| PodBearing::of(&request.kind));
     let place = Place {
         facts: &facts,

@@ -5,12 +5,14 @@ mod kind;
 mod mesh;
 mod pod;
 mod reads;
+mod resource;
 
 pub(crate) use container::{CONTAINER_LISTS, ContainerList, container_type, name_of, named_element};
 pub use kind::PodBearing;
 pub(crate) use mesh::is_mesh_container;
 pub(crate) use pod::{Container, ContainerMut, ContainerPath, Os, Pod, PodMut, Reach};
 pub(crate) use reads::{Keys, Reads};
+pub(crate) use resource::plural;
 
 use serde_json::{Map, Value};
 

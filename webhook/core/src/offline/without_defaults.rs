@@ -18,20 +18,13 @@ use crate::{GroupVersionKind, PodBearing};
 #[must_use]
 pub fn without_defaults(written: &Value, defaulted: &Value, mutated: &Value) -> Value {
     let mut result = strip("", Some(written), defaulted, mutated).unwrap_or_default();
-    if let Some(kind) = kind_of(mutated) {
+    if let Some(kind) = PodBearing::of(&GroupVersionKind::of(mutated)) {
         let (mut has, mut wants) = (result.clone(), mutated.clone());
         apply_defaults(kind, &mut has);
         apply_defaults(kind, &mut wants);
         write_out(&mut result, &has, &wants);
     }
     result
-}
-
-fn kind_of(object: &Value) -> Option<PodBearing> {
-    let text = |field| object.get(field).and_then(Value::as_str);
-    let (group, version) = text("apiVersion")?.split_once('/').unwrap_or(("", "v1"));
-    let kind = text("kind")?.to_owned();
-    PodBearing::of(&GroupVersionKind { group: group.to_owned(), version: version.to_owned(), kind })
 }
 
 /// What remains of `mutated` in the list or field `field`.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use sallyport_admission::resources::WorkloadPolicySpec;
-use sallyport_admission::{Policy, PolicySet, Request};
+use sallyport_admission::{GroupVersionKind, Policy, PolicySet, Request};
 use serde_json::{Value, json};
 
 /// The documents of a YAML stream.
@@ -36,16 +36,12 @@ pub(crate) fn policy_set(text: &str) -> PolicySet {
 
 /// The request that creates `object`.
 pub(crate) fn creation(object: &Value) -> Request {
-    let (group, version) =
-        match object["apiVersion"].as_str().expect("an object has apiVersion").split_once('/') {
-            Some((group, version)) => (group, version),
-            None => ("", object["apiVersion"].as_str().unwrap()),
-        };
-    let kind = object["kind"].as_str().expect("an object has kind");
+    let kind = GroupVersionKind::of(object);
+    assert!(!kind.version.is_empty() && !kind.kind.is_empty(), "{object}");
     serde_json::from_value(json!({
         "uid": "0a1b2c3d",
-        "kind": {"group": group, "version": version, "kind": kind},
-        "resource": {"group": group, "version": version, "resource": format!("{}s", kind.to_lowercase())},
+        "kind": kind,
+        "resource": kind.resource(),
         "name": object["metadata"]["name"].as_str().unwrap_or_default(),
         "namespace": object["metadata"]["namespace"].as_str().unwrap_or_default(),
         "operation": "CREATE",
