@@ -31,7 +31,7 @@ pub use decide::{decide, mutate, validate};
 pub use decision::{Change, Decision, Finding, List, Mode, Source};
 pub use difference::difference;
 pub use exceptions::{Exception, NotHonoured};
-pub use object::PodBearing;
+pub use object::{PodBearing, element};
 pub use request::{GroupVersionKind, GroupVersionResource, Namespace, Operation, Request, UserInfo};
 pub use secrets::redact;
 pub use set::{Conflict, NAMESPACES_OUT_OF_REACH, PolicySet};

@@ -1,5 +1,6 @@
 //! Every field of an object, and who set it.
 
+use sallyport_admission::element;
 use sallyport_policy::FieldPath;
 use serde_json::Value;
 
@@ -8,6 +9,8 @@ use crate::source::parse_path;
 /// A field without fields of its own. A list of scalars is one.
 pub(super) struct Field<'v> {
     pub(super) path: FieldPath,
+    /// The same path with the names of all elements, though others may have them too: as changes are told.
+    named: FieldPath,
     pub(super) value: &'v Value,
     pub(super) origin: Origin,
 }
@@ -27,8 +30,10 @@ impl Field<'_> {
     /// Whether a change at `changed`, a path as Kubernetes writes it, is about this field.
     pub(super) fn is_covered_by(&self, changed: &str) -> bool {
         let names = |path: &FieldPath| path.segments().iter().map(name).collect::<Vec<_>>();
-        let (own, changed) = (names(&self.path), names(&parse_path(changed)));
-        own.iter().zip(&changed).all(|(own, changed)| own == changed)
+        let changed = names(&parse_path(changed));
+        let covers = |own: &FieldPath| names(own).iter().zip(&changed).all(|(own, changed)| own == changed);
+        // Of two elements of one name, what its author wrote is not what was added.
+        covers(&self.path) || (self.origin != Origin::Author && covers(&self.named))
     }
 }
 
@@ -39,13 +44,14 @@ fn name(segment: &sallyport_policy::Segment) -> String {
 /// The fields of `object`. `sent` is what was sent to the API server, and `written` what of it the author wrote.
 pub(super) fn fields<'v>(object: &'v Value, sent: &Value, written: &Value) -> Vec<Field<'v>> {
     let mut found = Vec::new();
-    walk("", FieldPath::root(), object, [Some(written), Some(sent)], &mut found);
+    let root = [FieldPath::root(), FieldPath::root()];
+    walk("", root, object, [Some(written), Some(sent)], &mut found);
     found
 }
 
 fn walk<'v>(
     field: &str,
-    path: FieldPath,
+    paths: [FieldPath; 2],
     value: &'v Value,
     own: [Option<&Value>; 2],
     found: &mut Vec<Field<'v>>,
@@ -53,26 +59,27 @@ fn walk<'v>(
     match value {
         Value::Object(members) if !members.is_empty() => {
             for (key, value) in members {
-                let below = if key.contains(['.', '/']) { path.key(key) } else { path.field(key.clone()) };
-                walk(key, below, value, own.map(|own| own?.get(key)), found);
+                let step = |path: FieldPath| {
+                    if key.contains(['.', '/']) { path.key(key) } else { path.field(key.clone()) }
+                };
+                walk(key, paths.clone().map(step), value, own.map(|own| own?.get(key)), found);
             }
         }
         Value::Array(elements) if elements.iter().any(Value::is_object) => {
-            let key = merge_key(field);
-            for (index, element) in elements.iter().enumerate() {
-                let called = element.get(key).filter(|name| name.is_string());
-                let below = match called.and_then(Value::as_str) {
-                    Some(name) => path.named(name),
-                    None => path.index(index),
-                };
-                let own = own.map(|own| {
-                    let others = own?.as_array()?;
-                    match called {
-                        Some(name) => others.iter().find(|other| other.get(key) == Some(name)),
-                        None => others.get(index),
-                    }
+            let own = own.map(|own| {
+                let others = own.and_then(Value::as_array)?;
+                Some((others, element::earlier(field, others, elements)))
+            });
+            for (index, value) in elements.iter().enumerate() {
+                let [path, named] = &paths;
+                let name = element::name(field, value);
+                let named = name.map_or_else(|| named.index(index), |name| named.named(name));
+                let below = [path.then(element::segment(field, elements, index)), named];
+                let own = own.each_ref().map(|own| {
+                    let (others, positions) = own.as_ref()?;
+                    others.get(positions.get(index).copied().flatten()?)
                 });
-                walk("", below, element, own, found);
+                walk("", below, value, own, found);
             }
         }
         leaf => {
@@ -82,19 +89,9 @@ fn walk<'v>(
                 (false, true) => Origin::Controller,
                 (false, false) => Origin::Default,
             };
-            found.push(Field { path, value: leaf, origin });
+            let [path, named] = paths;
+            found.push(Field { path, named, value: leaf, origin });
         }
-    }
-}
-
-/// The field by which the elements of a list are named.
-fn merge_key(field: &str) -> &'static str {
-    match field {
-        "volumeMounts" => "mountPath",
-        "volumeDevices" => "devicePath",
-        "tolerations" => "key",
-        "topologySpreadConstraints" => "topologyKey",
-        _ => "name",
     }
 }
 
@@ -131,5 +128,20 @@ mod tests {
         assert!(
             field.is_covered_by("a[b.c/d]") && field.is_covered_by("a") && !field.is_covered_by("a[b.c]")
         );
+    }
+
+    #[test]
+    fn what_a_policy_added_is_told_from_what_its_author_wrote_under_the_same_name() {
+        let written = json!({"tolerations": [{"key": "a", "effect": "NoSchedule"}]});
+        let object = json!({"tolerations": [
+            {"key": "a", "effect": "NoSchedule"}, {"key": "a", "effect": "NoExecute"}, {"operator": "Exists"},
+        ]});
+        let fields = fields(&object, &written, &written);
+        let changed = ["tolerations[a]", "tolerations[*]"];
+        let covered = |field: &Field<'_>| changed.iter().any(|changed| field.is_covered_by(changed));
+        let (added, others): (Vec<_>, Vec<_>) = fields.iter().partition(|field| covered(field));
+        let paths = |fields: &[&Field<'_>]| fields.iter().map(|f| f.path.to_string()).collect::<Vec<_>>();
+        assert_eq!(paths(&added), ["tolerations[1].effect", "tolerations[1].key", "tolerations[*].operator"]);
+        assert_eq!(paths(&others), ["tolerations[0].effect", "tolerations[0].key"]);
     }
 }

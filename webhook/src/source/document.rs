@@ -63,7 +63,7 @@ impl Document {
     /// The place to show for a field: a scalar value itself, the key of a list or an object, the beginning of an
     /// element. Falls back to the nearest field above that exists, and at last to where the object begins.
     ///
-    /// An element's name is its `name`, `path`, `mountPath`, `key` or `topologyKey`. What came through an alias or a
+    /// Elements of lists have the names of [`element`](sallyport_admission::element). What came through an alias or a
     /// merge key stands where its anchor is.
     #[must_use]
     pub fn locate(&self, path: &FieldPath) -> Location {

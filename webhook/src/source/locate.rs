@@ -1,12 +1,10 @@
 //! From a field's path to its place.
 
+use sallyport_admission::element;
 use sallyport_policy::{FieldPath, Segment};
 use serde_json::Value;
 
 use super::spans::{Span, Spans};
-
-/// The fields by which elements of lists are named, the best first.
-const MERGE_KEYS: [&str; 5] = ["name", "path", "mountPath", "key", "topologyKey"];
 
 /// A field that exists, and where it stands.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +13,8 @@ pub(super) struct Found<'a> {
     pub(super) spans: &'a Spans,
     /// The key, of an object's member.
     pub(super) key: Option<Span>,
+    /// Its field, by which a list's elements are named; empty for an element.
+    field: &'a str,
 }
 
 impl Found<'_> {
@@ -27,7 +27,7 @@ impl Found<'_> {
 
 /// The field at `path`, or the nearest above it that exists.
 pub(super) fn find<'a>(value: &'a Value, spans: &'a Spans, path: &FieldPath) -> Found<'a> {
-    let mut found = Found { value, spans, key: None };
+    let mut found = Found { value, spans, key: None, field: "" };
     for segment in path.segments() {
         let Some(next) = step(&found, segment) else { break };
         found = next;
@@ -41,7 +41,7 @@ pub(super) fn find_exactly<'a>(
     spans: &'a Spans,
     path: &FieldPath,
 ) -> Option<(&'a Value, Vec<Step>)> {
-    let mut found = Found { value, spans, key: None };
+    let mut found = Found { value, spans, key: None, field: "" };
     let mut steps = Vec::with_capacity(path.segments().len());
     for segment in path.segments() {
         let above = found.value;
@@ -63,46 +63,23 @@ pub(super) fn find_exactly<'a>(
 /// One step down. A name in brackets may be a key or an element's name: the value says which.
 fn step<'a>(at: &Found<'a>, segment: &Segment) -> Option<Found<'a>> {
     let name = match segment {
-        Segment::Index(index) => return element(at, *index),
+        Segment::Index(index) => return element_at(at, *index),
         Segment::Field(name) => name.as_ref(),
         Segment::Key(name) | Segment::Named(name) => name,
     };
     match at.value {
         Value::Object(members) => {
             let member = at.spans.member(name)?;
-            Some(Found { value: members.get(name)?, spans: &member.spans, key: Some(member.key) })
+            let (field, value) = members.get_key_value(name)?;
+            Some(Found { value, spans: &member.spans, key: Some(member.key), field })
         }
-        Value::Array(elements) => {
-            let index = named(elements, name).or_else(|| name.parse().ok())?;
-            element(at, index)
-        }
+        Value::Array(elements) => element_at(at, element::position(at.field, elements, name)?),
         _ => None,
     }
 }
 
-fn element<'a>(at: &Found<'a>, index: usize) -> Option<Found<'a>> {
-    Some(Found { value: at.value.get(index)?, spans: at.spans.element(index)?, key: None })
-}
-
-/// The position of the element called `name`.
-fn named(elements: &[Value], name: &str) -> Option<usize> {
-    let by = |key: &str| elements.iter().position(|e| e.get(key).and_then(Value::as_str) == Some(name));
-    MERGE_KEYS
-        .iter()
-        .find_map(|key| by(key))
-        .or_else(|| elements.iter().position(|e| e.as_str() == Some(name)))
-}
-
-/// The segment for an element of a list: its name where it has one that no other has, else its position.
-fn element_segment(elements: &[Value], index: usize) -> Segment {
-    let name_by = |key: &str| {
-        let name = elements.get(index)?.get(key)?.as_str()?;
-        // As `find` reads it, so that the path leads back to this element.
-        let unique =
-            elements.iter().filter(|e| e.get(key).and_then(Value::as_str) == Some(name)).count() == 1;
-        (unique && named(elements, name) == Some(index)).then(|| Segment::Named(name.to_owned()))
-    };
-    MERGE_KEYS.iter().find_map(|key| name_by(key)).unwrap_or(Segment::Index(index))
+fn element_at<'a>(at: &Found<'a>, index: usize) -> Option<Found<'a>> {
+    Some(Found { value: at.value.get(index)?, spans: at.spans.element(index)?, key: None, field: "" })
 }
 
 /// A step by key or position, as values and their decoders know it.
@@ -116,6 +93,7 @@ pub(super) enum Step {
 pub(super) fn path_of(value: &Value, steps: &[Step]) -> FieldPath {
     let mut at = Some(value);
     let mut keys_are_data = false;
+    let mut list = "";
     let mut segments = Vec::with_capacity(steps.len());
     for step in steps {
         match step {
@@ -127,14 +105,16 @@ pub(super) fn path_of(value: &Value, steps: &[Step]) -> FieldPath {
                     Segment::Key(name.clone())
                 });
                 keys_are_data = field && has_data_for_keys(name);
+                list = name;
                 at = at.and_then(|value| value.get(name));
             }
             Step::Element(index) => {
                 segments.push(match at.and_then(Value::as_array) {
-                    Some(elements) => element_segment(elements, *index),
+                    Some(elements) => element::segment(list, elements, *index),
                     None => Segment::Index(*index),
                 });
                 keys_are_data = false;
+                list = "";
                 at = at.and_then(|value| value.get(index));
             }
         }

@@ -129,7 +129,7 @@ spec:
       securityContext:
     - image: \"b\"
       name: b
-  writable:
+  writablePaths:
     - path: /tmp
 ";
 
@@ -145,7 +145,7 @@ fn a_path_leads_to_its_field_or_the_nearest_above() {
     check_place(&pod, "spec.containers[b].resources.limits", "image: \"b\"\n      name: b");
     check_place(&pod, "spec.containers[api].securityContext.runAsUser", "securityContext");
     check_place(&pod, "spec.containers[none].image", "containers");
-    check_place(&pod, "spec.writable[/tmp].path", "/tmp");
+    check_place(&pod, "spec.writablePaths[/tmp].path", "/tmp");
     let name = FieldPath::of("metadata").field("name");
     assert_eq!(&POD[pod.locate_key(&name).byte_range], "name");
     assert_eq!(pod.locate(&FieldPath::of("status")).line, 1);

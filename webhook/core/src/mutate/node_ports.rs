@@ -30,7 +30,7 @@ pub(super) fn objection(pod: Pod<'_>, list: ContainerList, container: &Fields) -
 }
 
 /// The number of a container's port.
-pub(super) fn number(port: &Fields) -> Option<i64> {
+fn number(port: &Fields) -> Option<i64> {
     get(port, &["containerPort"])?.as_i64()
 }
 

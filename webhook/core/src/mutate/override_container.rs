@@ -3,8 +3,7 @@
 use serde_json::Value;
 
 use super::log::Log;
-use super::node_ports::number;
-use crate::object::{Fields, get_list, holds, list_entry, name_of};
+use crate::object::{Fields, element, get_list, holds, list_entry, name_of};
 
 /// Sets the policy's fields on the container that is there; what others added to its lists stays.
 pub(super) fn override_container(existing: &mut Fields, wanted: &Fields, path: &str, log: &mut Log) {
@@ -16,18 +15,18 @@ pub(super) fn override_container(existing: &mut Fields, wanted: &Fields, path: &
             continue;
         }
         for element in value.as_array().into_iter().flatten() {
-            let Some(key) = merge_key(field, element) else { continue };
+            let Some(key) = element::name(field, element) else { continue };
             if field == "volumeMounts" && meets_device(existing, element) {
                 log.skip(format_args!("{path}.{field}[{key}]"), "the container has a device there");
                 continue;
             }
-            let is_same = |own: &Value| merge_key(field, own).as_deref() == Some(key.as_str());
+            let is_same = |own: &Value| element::name(field, own).as_ref() == Some(&key);
             let Some(list) = list_entry(existing, field) else { return };
             if field == "ports" && !name_of(element).is_empty() {
                 // Names of ports are unique too: one that the policy gives to this port goes from another.
                 let named = |own: &Value| name_of(own) == name_of(element) && !is_same(own);
                 for other in list.extract_if(.., |own| named(own)) {
-                    let key = merge_key(field, &other).unwrap_or_default();
+                    let key = element::name(field, &other).unwrap_or_default().into_owned();
                     log.change(format_args!("{path}.{field}[{key}]"), Some(other), None);
                 }
             }
@@ -41,20 +40,6 @@ pub(super) fn override_container(existing: &mut Fields, wanted: &Fields, path: &
             };
             log.change(format_args!("{path}.{field}[{key}]"), before, Some(element.clone()));
         }
-    }
-}
-
-/// What tells the elements of a container's list apart, as Kubernetes merges them.
-fn merge_key(field: &str, element: &Value) -> Option<String> {
-    let text = |key: &str| element.get(key).and_then(Value::as_str);
-    match field {
-        "ports" => {
-            let number = number(element.as_object()?)?;
-            let other = text("protocol").filter(|protocol| *protocol != "TCP");
-            Some(other.map_or_else(|| number.to_string(), |protocol| format!("{number}/{protocol}")))
-        }
-        "volumeMounts" => text("mountPath").map(str::to_owned),
-        _ => text("name").map(str::to_owned),
     }
 }
 

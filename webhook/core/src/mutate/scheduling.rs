@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::log::Log;
 use super::transformation::{Subject, Terms, Transformation};
-use crate::object::{Fields, get_list, get_str, list_entry};
+use crate::object::{Fields, element, get_list, get_str, list_entry};
 use crate::resources::{Embedded, Scheduling, Strategy};
 
 /// A node selector, tolerations and affinities.
@@ -118,8 +118,8 @@ impl Transformation for SchedulingFill {
             }
         }
         for toleration in &self.tolerations {
-            let key = toleration.get("key").and_then(Value::as_str).unwrap_or("*");
-            let place = format!("spec.tolerations[{key}]");
+            let called = element::name("tolerations", toleration).unwrap_or_default();
+            let place = format!("spec.tolerations[{called}]");
             let all = get_list(spec, &["tolerations"]);
             let own = all.iter().position(|own| same_taint(own, toleration));
             // What an entry gives in place of the defaulted one is kept from the next, though it says the same.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::log::Log;
 use super::transformation::{Subject, Terms, Transformation};
-use crate::object::{CONTAINER_LISTS, Fields, get, get_list, is_mesh_container, name_of};
+use crate::object::{CONTAINER_LISTS, Fields, element, get, get_list, is_mesh_container, name_of};
 use crate::resources::Strategy;
 
 /// Whether the token is mounted.
@@ -63,8 +63,8 @@ fn remove_token_volumes(spec: &mut Fields, log: &mut Log) {
             mounts.retain(|mount| {
                 let goes = tokens.contains(name_of(mount));
                 if goes {
-                    let path = format_args!("spec.{}[{name}].volumeMounts[{}]", list.field(), name_of(mount))
-                        .to_string();
+                    let called = element::name("volumeMounts", mount).unwrap_or_default();
+                    let path = format!("spec.{}[{name}].volumeMounts[{called}]", list.field());
                     log.change(path, Some(mount.clone()), None);
                 }
                 !goes

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::labels_from_pod::Like;
 use super::log::Log;
 use super::transformation::{Subject, Terms, Transformation};
-use crate::object::{Fields, get_list, list_entry};
+use crate::object::{Fields, element, get_list, list_entry};
 use crate::resources::{Strategy, TopologySpread, UnsatisfiableAction};
 
 /// Constraints, each with a topology key of its own.
@@ -74,9 +74,8 @@ impl Transformation for SpreadFill {
         let Some(mut pod) = subject.whole_pod(log) else { return };
         for constraint in &self.0 {
             let Some(now) = pod.read() else { return };
-            let same_key = |own: &Value| {
-                own.get("topologyKey").and_then(Value::as_str) == Some(&constraint.topology_key)
-            };
+            let same_key =
+                |own: &Value| element::name(FIELD, own).as_deref() == Some(&constraint.topology_key);
             let own = get_list(now.spec(), &[FIELD]).iter().any(same_key);
             if own && terms.strategy == Strategy::Default {
                 continue;

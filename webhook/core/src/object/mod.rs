@@ -1,6 +1,7 @@
 //! Reading untyped Kubernetes objects: where the pod of a workload stands, and what its containers are.
 
 mod container;
+pub mod element;
 mod kind;
 mod mesh;
 mod pod;

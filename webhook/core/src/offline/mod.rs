@@ -9,7 +9,6 @@
 //! none of this.
 
 mod defaults;
-mod list_elements;
 mod pod_of;
 mod request;
 mod without_defaults;

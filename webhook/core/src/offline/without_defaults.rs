@@ -3,8 +3,7 @@
 use serde_json::Value;
 
 use super::apply_defaults;
-use super::list_elements::positions;
-use crate::object::Fields;
+use crate::object::{Fields, element};
 use crate::{GroupVersionKind, PodBearing};
 
 /// The object that a person would have written to get `mutated`: what was `written`, with what the policies
@@ -44,7 +43,7 @@ fn strip(field: &str, written: Option<&Value>, defaulted: &Value, mutated: &Valu
             // Defaulting neither moves nor adds elements.
             if written.len() == defaulted.len() =>
         {
-            let positions = positions(field, defaulted, mutated);
+            let positions = element::earlier(field, defaulted, mutated);
             let elements = mutated.iter().zip(positions).map(|(mutated, position)| {
                 let pair = position.and_then(|i| Some((written.get(i)?, defaulted.get(i)?)));
                 pair.and_then(|(written, defaulted)| strip("", Some(written), defaulted, mutated))

@@ -1,10 +1,8 @@
 //! Parts of objects: laid over an object, and looked up in one. Elements of lists are known by their names.
 
+use sallyport_admission::element;
 use sallyport_policy::{FieldPath, Segment, nearest};
 use serde_json::{Map, Value};
-
-/// The fields by which elements of lists are known.
-const NAMES: [&str; 5] = ["name", "mountPath", "key", "topologyKey", "path"];
 
 /// An element that was laid over a list which has none of its name, and which is likely a mistake.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,9 +33,10 @@ fn lay(field: &str, object: &mut Value, part: &Value, added: &mut Vec<Added>) {
                 }
             }
         }
-        (Value::Array(elements), Value::Array(parts)) if parts.iter().all(|part| name(part).is_some()) => {
+        (Value::Array(elements), Value::Array(parts)) if are_named(field, parts) => {
             for part in parts {
-                match elements.iter_mut().find(|element| name(element) == name(part)) {
+                let name = element::name(field, part);
+                match elements.iter_mut().find(|element| element::name(field, element) == name) {
                     Some(element) => lay("", element, part, added),
                     None => {
                         added.extend(doubtful(field, elements, part));
@@ -56,29 +55,32 @@ fn lay(field: &str, object: &mut Value, part: &Value, added: &mut Vec<Added>) {
 
 /// Whether a new element is likely a misspelt one: another has nearly its name, or it is a container that runs nothing.
 fn doubtful(list: &str, elements: &[Value], new: &Value) -> Option<Added> {
-    let (key, called) = name(new)?;
-    let others = elements.iter().filter_map(|element| element.get(key)?.as_str());
-    let near = nearest(called, others).map(str::to_owned);
+    let called = element::name(list, new)?.into_owned();
+    let others: Vec<_> = elements.iter().filter_map(|element| element::name(list, element)).collect();
+    let near = nearest(&called, others.iter().map(|other| &**other)).map(str::to_owned);
     let runs_nothing = list.to_lowercase().ends_with("containers") && new.get("image").is_none();
     let doubtful = near.is_some() || runs_nothing;
-    doubtful.then(|| Added { list: list.to_owned(), name: called.to_owned(), near })
+    doubtful.then(|| Added { list: list.to_owned(), name: called, near })
 }
 
 /// What `object` has of the fields that `part` names, in its shape; null for what is not there.
 pub(super) fn project(object: &Value, part: &Value) -> Value {
+    project_field("", object, part)
+}
+
+fn project_field(field: &str, object: &Value, part: &Value) -> Value {
     match (object, part) {
         (Value::Object(object), Value::Object(part)) => {
             let fields = part.iter().map(|(key, part)| {
-                let value = object.get(key).map_or(Value::Null, |value| project(value, part));
+                let value = object.get(key).map_or(Value::Null, |value| project_field(key, value, part));
                 (key.clone(), value)
             });
             Value::Object(fields.collect())
         }
-        (Value::Array(elements), Value::Array(parts))
-            if !parts.is_empty() && parts.iter().all(|part| name(part).is_some()) =>
-        {
+        (Value::Array(elements), Value::Array(parts)) if !parts.is_empty() && are_named(field, parts) => {
             let found = parts.iter().filter_map(|part| {
-                let element = elements.iter().find(|element| name(element) == name(part))?;
+                let name = element::name(field, part);
+                let element = elements.iter().find(|element| element::name(field, element) == name)?;
                 Some(project(element, part))
             });
             Value::Array(found.collect())
@@ -87,29 +89,26 @@ pub(super) fn project(object: &Value, part: &Value) -> Value {
     }
 }
 
+fn are_named(field: &str, parts: &[Value]) -> bool {
+    parts.iter().all(|part| element::name(field, part).is_some())
+}
+
 /// The field at a path.
 pub(super) fn look_up<'v>(object: &'v Value, path: &FieldPath) -> Option<&'v Value> {
+    let mut field = "";
     path.segments().iter().try_fold(object, |at, segment| {
         let called = match segment {
             Segment::Index(index) => return at.get(index),
             Segment::Field(name) => name.as_ref(),
             Segment::Key(name) | Segment::Named(name) => name,
         };
+        let list = std::mem::replace(&mut field, called);
         match at {
             Value::Object(fields) => fields.get(called),
-            Value::Array(elements) => elements
-                .iter()
-                .find(|element| {
-                    NAMES.iter().any(|key| element.get(key).and_then(Value::as_str) == Some(called))
-                })
-                .or_else(|| elements.get(called.parse::<usize>().ok()?)),
+            Value::Array(elements) => elements.get(element::position(list, elements, called)?),
             _ => None,
         }
     })
-}
-
-fn name(element: &Value) -> Option<(&'static str, &str)> {
-    NAMES.iter().find_map(|key| Some((*key, element.get(key)?.as_str()?)))
 }
 
 #[cfg(test)]
@@ -154,5 +153,19 @@ mod tests {
         assert_eq!(at("l[x].w"), Some(json!(2)));
         assert_eq!(at("l[1].name"), Some(json!("y")));
         assert_eq!(at("l[z].w"), None);
+        let lists = json!({
+            "ports": [{"containerPort": 8080, "name": "http"}, {"containerPort": 53, "protocol": "UDP"}],
+            "tolerations": [{"key": "a", "effect": "NoSchedule"}, {"operator": "Exists"}],
+            "volumeDevices": [{"name": "b", "devicePath": "/dev/b"}],
+        });
+        for (path, wanted) in [
+            ("ports[53/UDP].containerPort", json!(53)),
+            ("ports[8080].name", json!("http")),
+            ("tolerations[a].effect", json!("NoSchedule")),
+            ("tolerations[*].operator", json!("Exists")),
+            ("volumeDevices[/dev/b].name", json!("b")),
+        ] {
+            assert_eq!(look_up(&lists, &parse_path(path)), Some(&wanted), "{path}");
+        }
     }
 }
