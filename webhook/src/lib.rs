@@ -6,7 +6,6 @@ pub mod crds;
 pub mod gate;
 mod plain;
 pub mod policies;
-mod redact;
 pub mod server;
 pub mod source;
 mod traces;

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use sallyport_admission::redact;
+
 /// Whether a character acts on what shows it, rather than being shown: controls (Unicode Cc: C0, DEL, C1), line and
 /// paragraph separators, and what changes the direction of the text beside it.
 pub(crate) fn steers(c: char) -> bool {
@@ -70,6 +72,22 @@ pub(crate) fn visible_within(text: &str, bytes: usize) -> Cow<'_, str> {
         Cow::Borrowed(text) => cut(visible(text), bytes),
         Cow::Owned(text) => cut(Cow::Owned(visible(&text).into_owned()), bytes),
     }
+}
+
+/// The text without its secrets, and then as `show` has it. Text is redacted before it is escaped or cut: half a card
+/// number is not seen for one.
+pub(crate) fn redacted(text: &str, show: impl Fn(&str) -> Cow<'_, str>) -> Cow<'_, str> {
+    match redact(text) {
+        Cow::Borrowed(text) => show(text),
+        Cow::Owned(text) => Cow::Owned(show(&text).into_owned()),
+    }
+}
+
+/// [`visible`] without its secrets, in at most `bytes` bytes, of which no more than the first 8 KiB are read.
+pub(crate) fn redacted_within(text: &str, bytes: usize) -> Cow<'_, str> {
+    const READ: usize = 8 * 1024;
+    let read = text.get(..text.floor_char_boundary(READ)).unwrap_or(text);
+    redacted(read, |text| visible_within(text, bytes))
 }
 
 #[cfg(test)]

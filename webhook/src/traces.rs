@@ -27,10 +27,9 @@ use opentelemetry_sdk::trace::{
 };
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
+use sallyport_admission::redact;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
-
-use crate::redact::redact;
 
 /// How long the last spans may take to be sent when the program ends.
 const FLUSH: Duration = Duration::from_secs(5);

@@ -14,8 +14,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Iso8601;
 use time::format_description::well_known::iso8601::{Config, TimePrecision};
 
-use crate::plain::{cut, visible_within};
-use crate::redact::redact;
+use crate::plain::{cut, redacted_within};
 
 /// The bytes of a name, a user or a group.
 const NAME_BYTES: usize = 256;
@@ -278,19 +277,11 @@ fn now() -> String {
 }
 
 fn name(text: &str) -> Cow<'_, str> {
-    bounded(text, NAME_BYTES)
+    redacted_within(text, NAME_BYTES)
 }
 
 fn text(text: &str) -> Cow<'_, str> {
-    bounded(text, TEXT_BYTES)
-}
-
-fn bounded(text: &str, bytes: usize) -> Cow<'_, str> {
-    let read = text.get(..text.floor_char_boundary(READ_BYTES)).unwrap_or(text);
-    match redact(read) {
-        Cow::Borrowed(read) => visible_within(read, bytes),
-        Cow::Owned(redacted) => Cow::Owned(visible_within(&redacted, bytes).into_owned()),
-    }
+    redacted_within(text, TEXT_BYTES)
 }
 
 /// What the API server calls a request by. Its digits are no card's, though they may pass for one's.

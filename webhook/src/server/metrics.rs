@@ -18,10 +18,12 @@ use prometheus_client::registry::{Registry, Unit};
 use sallyport_admission::{Decision, Finding, Mode, Operation};
 
 use super::connection::HandshakeFailure;
+use super::failure::{Class, Failure};
 use super::process::Process;
 use super::review::Fault;
 use super::routes::Endpoint;
 use super::tls::Current;
+use super::verdict::Verdict;
 
 /// The content type of the exposition: OpenMetrics 1.0 text.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -44,12 +46,6 @@ struct Answered {
 const POLICIES: usize = 1000;
 /// The name under which they do. No policy has it: a resource's name holds no brackets.
 const OTHERS: &str = "(other)";
-
-/// Calls without a decision, for a reason that is no fault of what the body says.
-const UNANSWERED: [&str; 5] = ["overload", "deadline", "slow-body", "panic", "audit"];
-/// Requests refused before their body is decoded.
-const REFUSED: [&str; 6] =
-    ["content-type", "content-encoding", "too-large", "too-heavy", "too-many-containers", "broken-body"];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct By {
@@ -196,11 +192,14 @@ impl Metrics {
                 }
             }
         }
-        for reason in REFUSED.into_iter().chain(Fault::REASONS) {
-            drop(self.malformed.get_or_create(&Because { reason }));
+        for failure in Failure::ALL {
+            match failure.class() {
+                Class::Malformed(_, reason) => drop(self.malformed.get_or_create(&Because { reason })),
+                Class::Unanswered(_, reason) => drop(self.unanswered.get_or_create(&Because { reason })),
+            }
         }
-        for reason in UNANSWERED {
-            drop(self.unanswered.get_or_create(&Because { reason }));
+        for reason in Fault::REASONS {
+            drop(self.malformed.get_or_create(&Because { reason }));
         }
         for failure in HandshakeFailure::ALL {
             drop(self.handshakes.get_or_create(&Because { reason: failure.reason() }));
@@ -349,34 +348,6 @@ fn operation(operation: Operation) -> &'static str {
         Operation::Update => "UPDATE",
         Operation::Delete => "DELETE",
         Operation::Connect => "CONNECT",
-    }
-}
-
-/// A decision in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Allowed,
-    Patched,
-    Denied,
-}
-
-impl Verdict {
-    const ALL: [Self; 3] = [Self::Allowed, Self::Patched, Self::Denied];
-
-    pub(crate) fn of(decision: &Decision, patches: bool) -> Self {
-        match decision.allowed {
-            false => Self::Denied,
-            true if patches && !decision.patch.0.is_empty() => Self::Patched,
-            true => Self::Allowed,
-        }
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Allowed => "allowed",
-            Self::Patched => "patched",
-            Self::Denied => "denied",
-        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! The admission server: what the API server talks to, and nothing of what is decided.
 //!
-//! Two ports. One speaks HTTP/1.1 and HTTP/2 over TLS and answers AdmissionReviews (`POST /mutate`,
-//! `POST /validate-policies`); the other speaks plain HTTP to the kubelet and to Prometheus (`GET /healthz`,
+//! Two ports. One speaks HTTP/1.1 and HTTP/2 over TLS and answers AdmissionReviews (`POST /mutate` and `/validate`, for
+//! all policies or, with `/fail` and `/ignore` behind, for those of one `failurePolicy`; `POST /validate-policies`); the
+//! other speaks plain HTTP to the kubelet and to Prometheus (`GET /healthz`,
 //! `/readyz`, `/metrics`). What to answer is asked of a [`Gate`], so the server runs, and is tested, without policies.
 //!
-//! A call passes, in this order: connection limit → TLS → routes → body limit → memory limits → deadline →
-//! [`review`] → [`Gate`] → [`response`]. A body that is no AdmissionReview is answered 4xx with one sentence. Shed
+//! A call passes, in this order: connection limit → TLS → routes → headers → limit of calls → body, within its limit, the
+//! memory of all bodies and the deadline → its weight → [`review`] → [`Gate`] → [`response`] → audit log. A body that is no AdmissionReview is answered 4xx with one sentence. Shed
 //! load, a missed deadline and a panic are answered 503: whether that refuses or admits is the webhook
 //! configuration's `failurePolicy` to say, not ours.
 //!
@@ -20,11 +21,15 @@
 //! # Ok(()) }
 //! ```
 
+mod annotations;
+mod body;
 mod bounded;
 mod call;
 mod connection;
+mod deadline;
 mod descriptors;
 mod expiry;
+mod failure;
 mod metrics;
 mod process;
 pub mod response;
@@ -38,7 +43,9 @@ mod signal;
 mod stall;
 mod throttle;
 mod tls;
+mod told;
 mod unsent;
+mod verdict;
 mod weight;
 
 use std::sync::Arc;
@@ -68,8 +75,8 @@ impl From<Decision> for Judgement {
 
 /// What the server asks of the gate. Implemented by the program over its policy store.
 ///
-/// The methods are called on the server's own threads and are expected to compute, not to wait: a review of 4 KB is
-/// decided where it was read, a large one on a thread of its own. A panic in any of them is answered 503.
+/// The methods are called on the server's own threads and are expected to compute, not to wait: a review of up to
+/// 64 KiB is decided where it was read, a larger one on a thread of its own. A panic in any of them is answered 503.
 pub trait Gate: Send + Sync + 'static {
     /// What a workload is given: `POST /mutate`.
     fn mutate(&self, request: &Request, share: Share) -> Judgement;

@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use super::Gate;
+use super::body;
 use super::call::{self, Admission};
 use super::metrics::{self, Metrics};
 use super::self_check::Reached;
@@ -80,11 +81,11 @@ pub(crate) fn admission(state: Arc<Admission>) -> Router {
     }
     router
         .method_not_allowed_fallback(async |State(state): State<Arc<Admission>>, request: Request| {
-            call::discard(request, &state.limits).await;
+            body::discard(request, &state.limits).await;
             (StatusCode::METHOD_NOT_ALLOWED, "an AdmissionReview is sent with POST\n")
         })
         .fallback(async |State(state): State<Arc<Admission>>, request: Request| {
-            call::discard(request, &state.limits).await;
+            body::discard(request, &state.limits).await;
             let paths = Endpoint::ALL.map(Endpoint::path).join(", ");
             (
                 StatusCode::NOT_FOUND,

@@ -1,3 +1,0 @@
-//! Text of others, made fit to be kept.
-
-pub(crate) use sallyport_admission::redact;
