@@ -9,9 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What becomes of a policy's verdict.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
 pub enum Mode {
     /// Mutations are returned, violations refuse the request.
     #[default]
@@ -20,6 +18,17 @@ pub enum Mode {
     Warn,
     /// Mutations and violations are computed and written to the audit log; the request passes unchanged.
     Audit,
+}
+
+impl Mode {
+    /// The same mode, but Warn where it would refuse.
+    #[must_use]
+    pub(crate) const fn without_refusal(self) -> Self {
+        match self {
+            Self::Enforce | Self::Warn => Self::Warn,
+            Self::Audit => Self::Audit,
+        }
+    }
 }
 
 /// Which of a policy's two lists an entry stands in: names are unique in their list only.

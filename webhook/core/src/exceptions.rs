@@ -176,16 +176,3 @@ pub enum NotHonoured {
     #[error("it has expired")]
     Expired,
 }
-
-impl NotHonoured {
-    /// The reason, as the condition Honoured has it.
-    #[must_use]
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Self::UnknownPolicy => "UnknownPolicy",
-            Self::NamespaceNotListed => "NamespaceNotListed",
-            Self::TooLong => "TooLong",
-            Self::Expired => "Expired",
-        }
-    }
-}

@@ -31,5 +31,5 @@ pub use files::{SIZE_LIMIT, fingerprint, is_readable};
 pub use locate::parse as parse_path;
 pub use order::InOrder;
 pub use read::{read, read_cases, read_each, read_from};
-pub use report::{Colour, Located, Reporter, Tally, to_json};
+pub use report::{Colour, Located, Reporter, Tally};
 pub use text::{Location, SourceText};

@@ -100,12 +100,6 @@ impl fmt::Display for Located {
     }
 }
 
-/// A finding about a document, as [`Located::to_json`] has it.
-#[must_use]
-pub fn to_json(diagnostic: &Diagnostic, document: &Document) -> Value {
-    document.place(diagnostic.clone()).to_json()
-}
-
 /// `file:line:column`.
 struct Place<'a>(&'a Located);
 

@@ -202,8 +202,9 @@ fn a_finding_is_written_for_programs() {
         "file": "test.yaml", "line": 7, "column": 7, "path": "spec.containers[api].image",
         "severity": "warning", "message": "no image", "help": "name one",
     });
-    assert_eq!(to_json(&warning, &pod), want);
-    assert_eq!(pod.place(warning).to_string(), "test.yaml:7:7: spec.containers[api].image: no image");
+    let located = pod.place(warning);
+    assert_eq!(located.to_json(), want);
+    assert_eq!(located.to_string(), "test.yaml:7:7: spec.containers[api].image: no image");
 }
 
 #[test]

@@ -147,12 +147,6 @@ impl Policy {
         self.failure_policy
     }
 
-    /// What is to happen to controllers whose pods the policy would refuse.
-    #[must_use]
-    pub fn controllers(&self) -> ControllerHandling {
-        self.controllers
-    }
-
     /// Its entries with their modes: the mutations, then the validations.
     pub fn entries(&self) -> impl Iterator<Item = (&Source, Mode)> {
         let mutations = self.mutations.iter().map(|entry| (&entry.source, entry.mode));

@@ -31,7 +31,7 @@ pub(super) fn pod_to_be(
 pub(super) fn handling(policy: &Policy, mode: Mode) -> Option<Mode> {
     match policy.controllers {
         ControllerHandling::Enforce => Some(mode),
-        ControllerHandling::Warn => Some(mode.max(Mode::Warn)),
+        ControllerHandling::Warn => Some(mode.without_refusal()),
         ControllerHandling::Ignore => None,
     }
 }
