@@ -2,6 +2,7 @@
 
 mod built_in_kinds;
 mod conditions;
+mod entry;
 mod kind_pattern;
 mod mutate_entry;
 mod own_images;

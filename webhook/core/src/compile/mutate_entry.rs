@@ -2,14 +2,17 @@
 
 use sallyport_policy::{Diagnostics, FieldPath};
 
+use super::entry::{Deed, Words, check_pods, mode, only_one, warn_of_containers};
 use super::{CompiledScope, Conditions};
 use crate::mutate::{
     AddContainer, ApartFill, EnvFill, JsonPatch, MetadataFill, PriorityClass, ProbeFill, PullPolicy,
     ResourceFill, SchedulingFill, SecurityContextFill, Selection, SpreadFill, Terms, TokenAutomount,
     Transformation, WritablePaths,
 };
-use crate::resources::{FailurePolicy, MutateEntry, Strategy, WorkloadPolicySpec};
+use crate::resources::{MutateEntry, Strategy, WorkloadPolicySpec};
 use crate::{Mode, Source};
+
+const WORDS: Words = Words { deed: "action", example: "securityContext", of_any_kind: "metadata and patch" };
 
 /// A name, conditions and one transformation.
 #[derive(Debug)]
@@ -33,36 +36,22 @@ impl CompiledEntry {
         found: &mut Diagnostics,
     ) -> Option<Self> {
         let conditions = Conditions::compile(&entry.labels, entry.when.as_deref(), path, found);
-        let mut actions = actions(entry, path, found);
-        if actions.len() != 1 {
-            let names: Vec<&str> = actions.iter().map(|(name, _)| *name).collect();
-            let given =
-                if names.is_empty() { "has none".to_owned() } else { format!("has {}", names.join(" and ")) };
-            found.error(
-                path.clone(),
-                format!("an entry has exactly one action, such as securityContext; this one {given}"),
-            );
-        }
-        let (action, transformation) = actions.pop()?;
-        if !transformation.applies_to_any_kind() && !scope.may_hold_pod() {
-            found.error(
-                path.field(action),
-                "none of the policy's kinds holds a pod; other kinds take only metadata and patch",
-            );
+        let (action, transformation) = only_one(actions(entry, path, found), &WORDS, path, found)?;
+        if !transformation.applies_to_any_kind() {
+            check_pods(scope, &WORDS, path.field(action), found);
         }
         let heeds = transformation.heeds();
         if entry.containers.is_some() && !heeds.containers {
-            let whole = "has no effect: the action is about the object as a whole";
-            found.warn(path.field("containers"), whole);
+            warn_of_containers(&WORDS, path, found);
         }
         if entry.strategy == Strategy::Override && !heeds.strategy {
             found.warn(path.field("strategy"), "has no effect: Override does no more than Default");
         }
-        let mode = entry.mode.unwrap_or(spec.mode);
+        let (mode, fails_closed) = mode(entry.mode, spec);
         Some(Self {
             source: Source::mutation(policy, &entry.name),
             mode,
-            fails_closed: mode == Mode::Enforce && spec.failure_policy == FailurePolicy::Fail,
+            fails_closed,
             conditions,
             terms: Terms { strategy: entry.strategy, selection: Selection::of(entry.containers.as_ref()) },
             transformation,
@@ -75,8 +64,8 @@ fn actions(
     entry: &MutateEntry,
     path: &FieldPath,
     found: &mut Diagnostics,
-) -> Vec<(&'static str, Box<dyn Transformation>)> {
-    let mut actions: Vec<(&'static str, Box<dyn Transformation>)> = Vec::new();
+) -> Vec<Deed<Box<dyn Transformation>>> {
+    let mut actions: Vec<Deed<Box<dyn Transformation>>> = Vec::new();
     if let Some(contexts) = &entry.security_context {
         let at = path.field("securityContext");
         actions.push(("securityContext", Box::new(SecurityContextFill::compile(contexts, &at, found))));

@@ -2,15 +2,18 @@
 
 use sallyport_policy::{Diagnostics, FieldPath};
 
+use super::entry::{Deed, Words, check_pods, mode, only_one, warn_of_containers};
 use super::{CompiledScope, Conditions};
 use crate::mutate::Selection;
 use crate::object::Reads;
-use crate::resources::{FailurePolicy, ValidateEntry, WorkloadPolicySpec};
+use crate::resources::{ValidateEntry, WorkloadPolicySpec};
 use crate::validate::{
     About, CelCheck, Images, NamedServiceAccount, PodSecurity, RequireTraffic, RequiredMetadata,
     RequiredProbes, RequiredSpread, ResourceBounds, Rule, SecretsInEnv,
 };
 use crate::{Mode, Source};
+
+const WORDS: Words = Words { deed: "rule", example: "podSecurity", of_any_kind: "metadata and cel" };
 
 /// A name, conditions and one rule.
 #[derive(Debug)]
@@ -36,34 +39,20 @@ impl CompiledRule {
         found: &mut Diagnostics,
     ) -> Option<Self> {
         let conditions = Conditions::compile(&entry.labels, entry.when.as_deref(), path, found);
-        let mut rules = rules(entry, path, found);
-        if rules.len() != 1 {
-            let names: Vec<&str> = rules.iter().map(|(name, _)| *name).collect();
-            let given =
-                if names.is_empty() { "has none".to_owned() } else { format!("has {}", names.join(" and ")) };
-            found.error(
-                path.clone(),
-                format!("an entry has exactly one rule, such as podSecurity; this one {given}"),
-            );
-        }
-        let (name, rule) = rules.pop()?;
-        if rule.about() == About::Pods && !scope.may_hold_pod() {
-            found.error(
-                path.field(name),
-                "none of the policy's kinds holds a pod; other kinds take only metadata and cel",
-            );
+        let (name, rule) = only_one(rules(entry, path, found), &WORDS, path, found)?;
+        if rule.about() == About::Pods {
+            check_pods(scope, &WORDS, path.field(name), found);
         }
         if entry.containers.is_some() && !rule.heeds_containers() {
-            let whole = "has no effect: the rule is about the object as a whole";
-            found.warn(path.field("containers"), whole);
+            warn_of_containers(&WORDS, path, found);
         }
-        let mode = entry.mode.unwrap_or(spec.mode);
+        let (mode, fails_closed) = mode(entry.mode, spec);
         let mut reads = rule.reads();
         reads.extend(&conditions.reads());
         Some(Self {
             source: Source::validation(policy, &entry.name),
             mode,
-            fails_closed: mode == Mode::Enforce && spec.failure_policy == FailurePolicy::Fail,
+            fails_closed,
             conditions,
             selection: Selection::to_judge(entry.containers.as_ref()),
             rule,
@@ -73,12 +62,8 @@ impl CompiledRule {
 }
 
 /// The rules that an entry gives, with the names of their fields.
-fn rules(
-    entry: &ValidateEntry,
-    path: &FieldPath,
-    found: &mut Diagnostics,
-) -> Vec<(&'static str, Box<dyn Rule>)> {
-    let mut rules: Vec<(&'static str, Box<dyn Rule>)> = Vec::new();
+fn rules(entry: &ValidateEntry, path: &FieldPath, found: &mut Diagnostics) -> Vec<Deed<Box<dyn Rule>>> {
+    let mut rules: Vec<Deed<Box<dyn Rule>>> = Vec::new();
     if let Some(rule) = &entry.pod_security {
         let at = path.field("podSecurity");
         rules.push(("podSecurity", Box::new(PodSecurity::compile(rule, &at, found))));
