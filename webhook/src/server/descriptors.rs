@@ -23,24 +23,9 @@ pub fn fit_to_descriptors(limits: &mut Limits) {
         }
     };
     let Some(open) = open else { return };
-    let connections = connections(usize::try_from(open).unwrap_or(usize::MAX));
+    let connections = usize::try_from(open).unwrap_or(usize::MAX).saturating_sub(RESERVE).max(FEWEST);
     if connections < limits.connections {
         tracing::warn!(limit = open, connections, "the limit of open files bounds the connections");
         limits.connections = connections;
-    }
-}
-
-fn connections(open: usize) -> usize {
-    open.saturating_sub(RESERVE).max(FEWEST)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn connections_leave_descriptors_to_all_else() {
-        assert_eq!(connections(1024), 1024 - 128);
-        assert_eq!(connections(0), FEWEST);
     }
 }

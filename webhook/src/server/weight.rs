@@ -86,14 +86,42 @@ mod tests {
         assert_eq!(count(&[b'{'; 1000], b'{'), 1000);
     }
 
+    /// The copies of an object that a decision holds.
+    const DECIDED: usize = 4;
+    /// What the standard library's map takes for a node, of which each object that is not empty has one at least: the
+    /// memory of eleven members, and some for itself.
+    const NODE_BYTES: usize = 11 * (size_of::<String>() + size_of::<Value>()) + 16;
+
+    /// The bytes that a value takes.
+    fn held(value: &Value) -> usize {
+        size_of::<Value>()
+            + match value {
+                Value::String(text) => text.capacity(),
+                Value::Array(elements) => elements.iter().map(held).sum(),
+                Value::Object(members) => {
+                    let beyond =
+                        |(name, value): (&String, &Value)| name.capacity() + held(value) - size_of::<Value>();
+                    members.len().div_ceil(11) * NODE_BYTES + members.iter().map(beyond).sum::<usize>()
+                }
+                _ => 0,
+            }
+    }
+
     #[test]
     fn a_body_weighs_what_its_values_take_and_text_weighs_its_bytes() {
-        let list = |item: &str, count: usize| format!("[{}]", vec![item; count].join(","));
-        // An object, its place in the list, and what is read of it.
-        assert!(weigh(list(r#"{"a":1}"#, 100_000).as_bytes()) > 100_000 * 2800);
-        assert!(weigh(list(r#"{"a":{"b":[{}]}}"#, 50_000).as_bytes()) > 50_000 * 5768);
-        assert!(weigh(list("[0]", 50_000).as_bytes()) > 50_000 * 402);
-        assert!(weigh(list("0", 50_000).as_bytes()) > 50_000 * 381);
+        for item in
+            [r#"{"a":1}"#, r#"{"a":{"b":[{}]}}"#, r#"{"a":1,"b":"text","c":null}"#, "[0]", "0", "\"text\""]
+        {
+            for count in [10_usize, 1000, 50_000] {
+                let list = format!("[{}]", vec![item; count].join(","));
+                let copies = DECIDED * held(&serde_json::from_str(&list).unwrap());
+                let weight = weigh(list.as_bytes());
+                assert!(
+                    (copies..=8 * copies).contains(&weight),
+                    "{count} of {item}: {copies} weigh {weight}"
+                );
+            }
+        }
         // Nothing in a text is a value, and an escaped quote does not end it.
         let text = serde_json::to_string(&"{[,\\\"".repeat(100_000)).unwrap();
         assert_eq!(weigh(text.as_bytes()), VALUE_BYTES + text.len() * COPIES);

@@ -310,6 +310,17 @@ fn who_takes_no_answer(body: &[u8]) -> Vec<u8> {
     .concat()
 }
 
+/// The types of the frames in what a server sent (RFC 9113 section 4.1).
+fn frame_kinds(mut sent: &[u8]) -> Vec<u8> {
+    let mut kinds = Vec::new();
+    while let [a, b, c, kind, rest @ ..] = sent {
+        kinds.push(*kind);
+        let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+        sent = rest.get(5 + length..).unwrap_or_default();
+    }
+    kinds
+}
+
 /// A gate whose every patch has 60,000 bytes.
 fn verbose() -> Arc<Fake> {
     let patch = json!([{"op": "add", "path": "/metadata/labels", "value": "x".repeat(45_000)}]);
@@ -323,8 +334,16 @@ async fn who_takes_no_answer_loses_the_connection() {
     let server = Running::with(verbose(), Limits { answer: SOON, ..limits() }).await;
     let mut tls = server.tls(&["h2"]).await.unwrap();
     tls.write_all(&who_takes_no_answer(&body("u-1"))).await.unwrap();
-    // What comes are settings, and the end.
-    let _ = within(tls.read_to_end(&mut Vec::new())).await;
+    // What comes are the server's own frames, the headers of the answer, and the end: no data (section 6.1).
+    let mut came = Vec::new();
+    let _ = within(tls.read_to_end(&mut came)).await;
+    let kinds = frame_kinds(&came);
+    assert!(kinds.contains(&1) && !kinds.contains(&0), "{kinds:?}");
+    // It was decided, and not for anything that is wrong with it.
+    let metrics = server.get("/metrics").await.text;
+    let patched =
+        "sallyport_admission_requests_total{path=\"/mutate\",operation=\"CREATE\",verdict=\"patched\"} 1";
+    assert!(metrics.contains(patched), "{metrics}");
 
     let mut tls = server.tls(&["http/1.1"]).await.unwrap();
     let body = body("u-1");
@@ -335,7 +354,14 @@ async fn who_takes_no_answer_loses_the_connection() {
     );
     let request = [head.into_bytes(), body].concat();
     // Nothing is read: once the sockets hold no more answers, none is taken.
-    within(async { while tls.write_all(&request).await.is_ok() {} }).await;
+    let mut sent = 0;
+    within(async {
+        while tls.write_all(&request).await.is_ok() {
+            sent += 1;
+        }
+    })
+    .await;
+    assert!(sent > 1, "the connection is kept as long as answers are taken");
     server.stop().await;
 }
 
