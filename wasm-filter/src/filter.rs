@@ -284,7 +284,7 @@ impl Filter {
 /// A worker with the proxy's configuration, or why there is none.
 fn start(size: usize) -> Result<Worker, String> {
     let bytes = buffer::start(Buffer::Configuration, size).map_err(|error| error.to_string())?;
-    let configuration: Configuration = serde_json::from_slice(&bytes)
+    let configuration = Configuration::from_json(&bytes)
         .map_err(|error| format!("the configuration can't be read: {error}"))?;
     let policy = configuration.policy.to_string();
     let compiled = compile(&configuration);

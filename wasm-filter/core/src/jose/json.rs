@@ -39,8 +39,8 @@ pub struct Object(Vec<(Box<str>, Json)>);
 /// Why a text is not read. Places count bytes from 0; nothing of the text is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum JsonError {
-    /// It is longer than [`MAX_LENGTH`].
-    #[error("it is longer than {MAX_LENGTH} bytes")]
+    /// It is longer than is read.
+    #[error("it is too long")]
     TooLong,
     /// It is not UTF-8.
     #[error("it is not UTF-8 from byte {0} on")]
@@ -65,7 +65,15 @@ impl Json {
     /// # Errors
     /// It is no JSON, or not JSON with one reading.
     pub fn parse(text: &[u8]) -> Result<Self, JsonError> {
-        if text.len() > MAX_LENGTH {
+        Self::parse_up_to(text, MAX_LENGTH)
+    }
+
+    /// As [`parse`](Self::parse), of so many bytes at most.
+    ///
+    /// # Errors
+    /// As for [`parse`](Self::parse).
+    pub fn parse_up_to(text: &[u8], most: usize) -> Result<Self, JsonError> {
+        if text.len() > most {
             return Err(JsonError::TooLong);
         }
         let text = str::from_utf8(text).map_err(|error| JsonError::NotUtf8(error.valid_up_to()))?;

@@ -1,6 +1,7 @@
 //! A policy compiled: what the filter is configured with, and what it decides by.
 
 mod configuration;
+mod decode;
 mod jwt;
 mod limit;
 
@@ -17,6 +18,7 @@ use crate::{
 };
 
 pub use configuration::{Clusters, Configuration, ForwardedFor, PolicyName, Verification};
+pub use decode::DecodeError;
 pub use jwt::{JwtProgram, KeySource, Needs, ProviderProgram, RemoteSource, Requirement, secret_variable};
 pub use limit::{CountedBy, LimitProgram};
 
