@@ -5,6 +5,7 @@
 
 mod image;
 mod program;
+mod surroundings;
 
 pub(crate) use image::MeshImages;
 pub use image::{MESH_IMAGES, MeshImage, NotAMeshImage};
@@ -151,12 +152,26 @@ mod tests {
             json!({"env": [{"name": "PROXY_CONFIG", "value": "binaryPath: /bin/sh"}]}),
             json!({"env": [{"name": "PROXY_CONFIG", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]}),
             json!({"env": [{"name": "ISTIO_BOOTSTRAP", "value": "/etc/istio/pod/labels"}]}),
+            json!({"env": [{"name": "GCONV_PATH", "value": "/etc/istio/proxy"}]}),
+            json!({"env": [{"name": "GLIBC_TUNABLES", "value": "x"}]}),
+            json!({"env": [{"name": "ISTIO_METAJSON_LABELS", "value": "{}"}]}),
+            json!({"env": [{"name": "PROXY_CONFIG", "value": "{\"proxyMetadata\": {\"LD_PRELOAD\": \"x\"}}"}]}),
+            json!({"env": [{"name": "PROXY_CONFIG", "value": "{\"proxy_metadata\": {\"GCONV_PATH\": \"x\"}}"}]}),
+            // What a variable holds must not become an option.
+            json!({
+                "args": ["proxy", "sidecar", "--log_as_json", "$(POD_NAME)"],
+                "env": [{"name": "POD_NAME", "value": "--templateFile=/etc/istio/pod/annotations"}],
+            }),
+            json!({"args": ["proxy", "sidecar", "--domain"]}),
             json!({"env": {"PATH": "x"}}),
+            json!({"env": ["PATH"]}),
             json!({"envFrom": [{"configMapRef": {"name": "x"}}]}),
             json!({"volumeMounts": [{"name": "x", "mountPath": "/usr/local/bin"}]}),
             json!({"volumeMounts": [{"name": "x", "mountPath": "/etc/istio/../../usr"}]}),
             json!({"volumeMounts": [{"name": "x", "mountPath": "/etc"}]}),
             json!({"volumeMounts": [{"name": "x"}]}),
+            json!({"volumeMounts": [{"name": "x", "mountPath": "/etc/istio/proxy"}]}),
+            json!({"volumeMounts": [{"name": "istio-envoy", "mountPath": "/etc/istio/proxy/x"}]}),
             json!({"volumeDevices": [{"name": "x", "devicePath": "/etc/istio/x"}]}),
         ] {
             check(ContainerList::Containers, "istio-proxy", ISTIO, more, (false, false));
@@ -164,15 +179,33 @@ mod tests {
         for more in [
             json!({"args": ["istio-clean-iptables"]}),
             json!({"args": ["proxy", "sidecar"]}),
+            json!({"args": ["istio-iptables", "--network-namespace=/proc/1/ns/net"]}),
+            json!({"args": ["istio-iptables", "--run-validation", "$(X)"]}),
+            json!({"args": ["istio-iptables", "-b=*"]}),
             json!({"env": [{"name": "PATH", "value": "/x"}]}),
+            json!({"env": [{"name": "XTABLES_LIBDIR", "value": "/etc/istio/proxy"}]}),
+            json!({"env": [{"name": "IPTABLES_LIB_DIR", "value": "/etc/istio/proxy"}]}),
+            json!({"env": [{"name": "ISTIO_LOCAL_EXCLUDE_PORTS", "value": "8080"}]}),
+            json!({"env": [{"name": "POD_NAME", "value": "x"}]}),
+            json!({"volumeMounts": [{"name": "istio-envoy", "mountPath": "/etc/istio/proxy"}]}),
+            json!({"volumeMounts": [{"name": "x", "mountPath": "/run"}]}),
         ] {
             check(ContainerList::Init, "istio-init", ISTIO, more, (false, false));
         }
-        check(
-            ContainerList::Init,
-            "linkerd-init",
-            INIT,
+        for more in [
             json!({"args": ["--firewall-bin-path", "/etc/evil"]}),
+            json!({"args": ["--firewall-bin-path=$(X)"]}),
+            json!({"args": ["--ipv6", "$(X)"]}),
+            json!({"env": [{"name": "XTABLES_LIBDIR", "value": "/run"}]}),
+            json!({"volumeMounts": [{"name": "x", "mountPath": "/run"}]}),
+        ] {
+            check(ContainerList::Init, "linkerd-init", INIT, more, (false, false));
+        }
+        check(
+            ContainerList::Containers,
+            "linkerd-proxy",
+            PROXY,
+            json!({"env": [{"name": "MALLOC_CONF", "value": "x"}]}),
             (false, false),
         );
         check(ContainerList::Containers, "linkerd-proxy", PROXY, json!({"args": ["sh"]}), (false, false));

@@ -3,10 +3,11 @@
 //! What injectors write is in Istio's files/injection-template.yaml and in Linkerd's charts/partials. What they don't
 //! write makes a container one as any other.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Kind;
-use crate::object::{Fields, get, get_list, get_str, name_of};
+use super::surroundings::{are_mounts, are_variables};
+use crate::object::{Fields, get};
 
 /// Whether no field of a container has another program run.
 pub(super) fn is_mesh_s_own(kind: Kind, container: &Fields) -> bool {
@@ -17,8 +18,8 @@ pub(super) fn is_mesh_s_own(kind: Kind, container: &Fields) -> bool {
             get(container, &[probe]).is_none_or(|probe| probe.get("exec").is_none_or(Value::is_null))
         })
         && get(container, &["lifecycle"]).is_none_or(|lifecycle| is_lifecycle(kind, lifecycle))
-        && are_all(container, "env", is_variable)
-        && are_all(container, "volumeMounts", is_mount)
+        && are_variables(kind, container)
+        && are_mounts(kind, container)
 }
 
 /// The texts of a list; `None` where anything else is there.
@@ -29,63 +30,108 @@ fn are_texts<'c>(container: &'c Fields, field: &str) -> Option<Vec<&'c str>> {
     }
 }
 
-fn are_all(container: &Fields, field: &str, is_right: fn(&Value) -> bool) -> bool {
-    get(container, &[field]).is_none_or(Value::is_array) && get_list(container, &[field]).iter().all(is_right)
+/// An option of a mesh's program.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    /// A value, in the same argument or in the next.
+    Value,
+    /// None, or one in the same argument: what follows is an argument of its own.
+    Nothing,
 }
 
 /// Options of Istio's proxy that say how it logs and what it is called.
-const PROXY_OPTIONS: [&str; 11] = [
-    "--domain",
-    "--serviceCluster",
-    "--proxyLogLevel",
-    "--proxyComponentLogLevel",
-    "--log_output_level",
-    "--log_as_json",
-    "--log_caller",
-    "--stsPort",
-    "--trust-domain",
-    "--concurrency",
-    "--controlPlaneBootstrap",
+const PROXY_OPTIONS: [(&str, Takes); 11] = [
+    ("--domain", Takes::Value),
+    ("--serviceCluster", Takes::Value),
+    ("--proxyLogLevel", Takes::Value),
+    ("--proxyComponentLogLevel", Takes::Value),
+    ("--log_output_level", Takes::Value),
+    ("--log_as_json", Takes::Nothing),
+    ("--log_caller", Takes::Value),
+    ("--stsPort", Takes::Value),
+    ("--trust-domain", Takes::Value),
+    ("--concurrency", Takes::Value),
+    ("--controlPlaneBootstrap", Takes::Nothing),
+];
+
+/// Options of what redirects traffic to Istio's proxy. What they may be is for the rule `requireTraffic` to say.
+const ISTIO_OPTIONS: [(&str, Takes); 19] = [
+    ("-p", Takes::Value),
+    ("-z", Takes::Value),
+    ("-u", Takes::Value),
+    ("-m", Takes::Value),
+    ("-i", Takes::Value),
+    ("-x", Takes::Value),
+    ("-b", Takes::Value),
+    ("-d", Takes::Value),
+    ("-q", Takes::Value),
+    ("-o", Takes::Value),
+    ("-k", Takes::Value),
+    ("-c", Takes::Value),
+    ("--log_output_level", Takes::Value),
+    ("--log_as_json", Takes::Nothing),
+    ("--run-validation", Takes::Nothing),
+    ("--skip-rule-apply", Takes::Nothing),
+    ("--native-nftables", Takes::Nothing),
+    ("--dual-stack", Takes::Nothing),
+    ("--drop-invalid", Takes::Nothing),
 ];
 
 /// Options of what redirects traffic to Linkerd's proxy.
-const LINKERD_OPTIONS: [&str; 13] = [
-    "--firewall-bin-path",
-    "--firewall-save-bin-path",
-    "--incoming-proxy-port",
-    "--outgoing-proxy-port",
-    "--proxy-uid",
-    "--proxy-gid",
-    "--inbound-ports-to-ignore",
-    "--outbound-ports-to-ignore",
-    "--subnets-to-ignore",
-    "--timeout-close-wait-secs",
-    "--log-format",
-    "--log-level",
-    "--ipv6",
+const LINKERD_OPTIONS: [(&str, Takes); 13] = [
+    ("--firewall-bin-path", Takes::Value),
+    ("--firewall-save-bin-path", Takes::Value),
+    ("--incoming-proxy-port", Takes::Value),
+    ("--outgoing-proxy-port", Takes::Value),
+    ("--proxy-uid", Takes::Value),
+    ("--proxy-gid", Takes::Value),
+    ("--inbound-ports-to-ignore", Takes::Value),
+    ("--outbound-ports-to-ignore", Takes::Value),
+    ("--subnets-to-ignore", Takes::Value),
+    ("--timeout-close-wait-secs", Takes::Value),
+    ("--log-format", Takes::Value),
+    ("--log-level", Takes::Value),
+    ("--ipv6", Takes::Nothing),
 ];
 
 fn are_args(kind: Kind, args: &[&str]) -> bool {
     match (kind, args) {
         (Kind::IstioProxy, ["proxy", "sidecar" | "router", options @ ..]) => {
-            are_options(options, |option, _| PROXY_OPTIONS.contains(&option))
+            are_options(options, &PROXY_OPTIONS, |_, _| true)
         }
-        (Kind::IstioInit, ["istio-iptables", ..]) => true,
-        (Kind::LinkerdInit, options) => are_options(options, |option, value| {
-            LINKERD_OPTIONS.contains(&option) && (!option.ends_with("-bin-path") || is_iptables(value))
+        (Kind::IstioInit, ["istio-iptables", options @ ..]) => {
+            are_options(options, &ISTIO_OPTIONS, |_, _| true)
+        }
+        (Kind::LinkerdInit, options) => are_options(options, &LINKERD_OPTIONS, |option, value| {
+            !option.ends_with("-bin-path") || is_iptables(value)
         }),
         _ => false,
     }
 }
 
-/// Whether these are options, with their values behind them or in the next argument, and all of them right.
-fn are_options(args: &[&str], is_right: impl Fn(&str, &str) -> bool) -> bool {
-    let mut args = args.iter().peekable();
+/// Whether all of these are options of the list, and their values right. A value with a reference to a variable is one
+/// value still, whatever the variable holds; an argument of its own that begins with a reference could be any option.
+fn are_options(args: &[&str], options: &[(&str, Takes)], is_right: impl Fn(&str, &str) -> bool) -> bool {
+    let mut args = args.iter();
     while let Some(arg) = args.next() {
-        let (option, value) = arg.split_once('=').unwrap_or_else(|| {
-            (arg, args.next_if(|next| !next.starts_with("--")).copied().unwrap_or_default())
-        });
-        if !option.starts_with("--") || !is_right(option, value) {
+        let (name, value) = match arg.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (*arg, None),
+        };
+        let Some((_, takes)) = options.iter().find(|(option, _)| *option == name) else { return false };
+        // Of an option with a single dash, what follows the letter is all value, an equals sign too.
+        if value.is_some() && !name.starts_with("--") {
+            return false;
+        }
+        let value = match (takes, value) {
+            (_, Some(value)) => value,
+            (Takes::Nothing, None) => "",
+            (Takes::Value, None) => match args.next() {
+                Some(value) => value,
+                None => return false,
+            },
+        };
+        if !is_right(name, value) {
             return false;
         }
     }
@@ -120,54 +166,4 @@ fn is_lifecycle(kind: Kind, lifecycle: &Value) -> bool {
             _ => false,
         }
     })
-}
-
-/// Whether a variable has no other program or library run, and no other configuration read.
-fn is_variable(variable: &Value) -> bool {
-    let name = name_of(variable);
-    match name {
-        "" | "PATH" | "ENV" | "BASH_ENV" => false,
-        "PROXY_CONFIG" => variable.as_object().is_some_and(|variable| {
-            get(variable, &["valueFrom"]).is_none()
-                && get_str(variable, &["value"]).is_none_or(is_proxy_config)
-        }),
-        _ => !name.starts_with("LD_") && !name.starts_with("ISTIO_BOOTSTRAP") && !name.starts_with("ENVOY_"),
-    }
-}
-
-/// Istio's ProxyConfig as its injector writes it, in JSON, without another binary and another bootstrap.
-fn is_proxy_config(config: &str) -> bool {
-    const OTHERS: [&str; 4] = ["binaryPath", "configPath", "customConfigFile", "proxyBootstrapTemplatePath"];
-    let is_other = |option: &String| OTHERS.iter().any(|other| spelt_alike(option, other));
-    serde_json::from_str::<Map<String, Value>>(config).is_ok_and(|options| !options.keys().any(is_other))
-}
-
-/// Protobuf's JSON takes a field in camelCase and in snake_case.
-fn spelt_alike(option: &str, name: &str) -> bool {
-    let letters = |text: &str| text.replace('_', "").to_ascii_lowercase();
-    letters(option) == letters(name)
-}
-
-/// Where injectors mount what the proxy reads and writes. None of its programs and libraries are there.
-const FOLDERS: [&str; 7] = [
-    "/etc/certs",
-    "/etc/istio/pod",
-    "/etc/istio/proxy",
-    "/run/secrets",
-    "/var/lib/istio/data",
-    "/var/run/linkerd",
-    "/var/run/secrets",
-];
-
-fn is_mount(mount: &Value) -> bool {
-    let Some(path) = mount.get("mountPath").and_then(Value::as_str) else { return false };
-    // Linkerd leaves the first slash out.
-    let path = format!("/{}", path.trim_start_matches('/'));
-    let path = path.trim_end_matches('/');
-    let is_plain = path.split('/').skip(1).all(|part| !matches!(part, "" | "." | ".."));
-    let is_within = |folder: &&str| {
-        path.strip_prefix(*folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    // Linkerd mounts the lock of iptables at /run.
-    is_plain && (path == "/run" || FOLDERS.iter().any(is_within))
 }
