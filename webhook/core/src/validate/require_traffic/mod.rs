@@ -5,6 +5,7 @@
 
 mod proxy_annotations;
 mod proxy_config;
+mod proxy_volume;
 mod redirection;
 
 use std::fmt;
@@ -88,6 +89,7 @@ impl Rule for RequireTraffic {
             judge_user(context, &"spec.securityContext", report);
         }
         judge_metadata(pod, subject.mesh_images, report);
+        proxy_volume::judge(pod, report);
         for container in pod.named_containers() {
             judge_container(&container, subject.mesh_images, report);
         }
@@ -154,6 +156,9 @@ fn judge_container(container: &Container<'_>, mesh_images: &MeshImages, report: 
     let is_proxy_s = is_own || awaits_injection(list, container.fields);
     if is_own {
         redirection::judge(container, report);
+    }
+    if !is_proxy_s {
+        proxy_volume::judge_mounts(container, report);
     }
     if is_mesh_container(container.name()) && !is_proxy_s {
         report.violation(

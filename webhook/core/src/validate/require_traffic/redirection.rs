@@ -13,8 +13,8 @@ use super::proxy_annotations::are_the_proxy_s;
 /// An option of istio-iptables, and what it may be.
 type Inbound = (&'static str, fn(&str) -> bool, &'static str);
 
-/// Those that say which inbound connections are redirected, and where. What others there are is about the pod's own
-/// calls or about the work of the program itself.
+/// Those that say which inbound connections are redirected, and where. What others the injector writes is about the
+/// pod's own calls or about the work of the program itself.
 const INBOUND: [Inbound; 6] = [
     ("-b", |ports| ports.trim() == "*", "*"),
     ("-d", are_the_proxy_s, "none but the proxy's own"),
@@ -23,44 +23,43 @@ const INBOUND: [Inbound; 6] = [
     ("-k", |interfaces| interfaces.trim().is_empty(), "none"),
     ("-c", |interfaces| interfaces.trim().is_empty(), "none"),
 ];
-/// Those that are about the pod's own calls, each with a value.
-const OUTBOUND: [&str; 6] = ["-p", "-u", "-i", "-x", "-o", "-q"];
-/// Those that are about the program's own work, alone or with a value behind an equals sign.
-const WORK: [&str; 7] = [
-    "--log_output_level",
-    "--log_as_json",
-    "--run-validation",
-    "--skip-rule-apply",
-    "--native-nftables",
-    "--dual-stack",
-    "--drop-invalid",
-];
+/// Those without which the program redirects nothing, or what its image's variables say.
+const NEEDED: [(&str, &str); 3] = [("-b", "*"), ("-d", "the proxy's own ports"), ("-z", "15006")];
+/// Those of `istio-validation`, which only looks at what the CNI plugin has done.
+const VALIDATION: [&str; 2] = ["--run-validation", "--skip-rule-apply"];
 
-/// Reports arguments by which a port is not redirected. Without arguments the program does nothing at all, and no more
-/// does one that only looks at what the CNI plugin has done.
+/// Reports arguments by which a port is not redirected.
 pub(super) fn judge(container: &Container<'_>, report: &mut Report) {
-    if !matches!(container.name(), "istio-init" | "istio-validation") {
+    let redirects = container.name() == "istio-init";
+    if !redirects && container.name() != "istio-validation" {
         return;
     }
     let args: Vec<&str> =
         get_list(container.fields, &["args"]).iter().filter_map(|arg| arg.as_str()).collect();
+    let mut violation = |found: String| {
+        let message = format!("{found}, so that every port passes the proxy");
+        report.violation(FieldAt(&container.path, "args"), message);
+    };
+    let mut needed = NEEDED.to_vec();
     let mut args = args.iter().skip(1);
     while let Some(option) = args.next() {
         let name = option.split('=').next().unwrap_or_default();
-        let wanted = if WORK.contains(&name) {
-            None
-        } else if OUTBOUND.contains(option) {
-            args.next();
-            None
-        } else if let Some((_, is_right, wanted)) = INBOUND.iter().find(|(own, ..)| own == option) {
-            let value = args.next().copied().unwrap_or_default();
-            (!is_right(value)).then(|| format!("found {option} {}; wanted {wanted}", quoted(value)))
-        } else {
-            Some(format!("found {}; wanted what Istio's injector writes", quoted(option)))
-        };
-        if let Some(wanted) = wanted {
-            let message = format!("{wanted}, so that every port passes the proxy");
-            report.violation(FieldAt(&container.path, "args"), message);
+        if redirects && VALIDATION.contains(&name) {
+            violation(format!("found {name}; wanted it from istio-validation alone"));
         }
+        // Every option with a single dash has its value in the next argument.
+        if name.starts_with("--") {
+            continue;
+        }
+        let value = args.next().copied().unwrap_or_default();
+        needed.retain(|(own, _)| own != option);
+        if let Some((_, is_right, wanted)) = INBOUND.iter().find(|(own, ..)| own == option)
+            && !is_right(value)
+        {
+            violation(format!("found {option} {}; wanted {wanted}", quoted(value)));
+        }
+    }
+    for (option, wanted) in needed.into_iter().filter(|_| redirects) {
+        violation(format!("found no {option}; wanted {option} with {wanted}"));
     }
 }
