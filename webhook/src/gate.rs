@@ -3,14 +3,20 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
-use sallyport_admission::{Context, Decision, Finding, Mode, Policy, Request, Source, mutate, validate};
+use sallyport_admission::{
+    Awaited, Context, Decision, Finding, Mode, Policy, Request, Source, mutate, validate,
+};
 use sallyport_policy::{GROUP, Severity};
 
 use crate::policies::{InForce, Store, load};
 use crate::server::{Gate, Judgement, Share};
 use crate::source::{SourceText, parse};
+
+/// The longest that an API server waits for a webhook (`timeoutSeconds` is at most 30). A decision that takes longer is
+/// given up, so that it doesn't keep those that somebody waits for from a thread and from memory.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Decides over the policies of a store.
 #[derive(Debug)]
@@ -47,7 +53,11 @@ impl Gate for PolicyGate {
 
     fn validate(&self, request: &Request, share: Share) -> Judgement {
         let in_force = self.current();
-        let decision = validate(&in_force.set, request, &context(&in_force, request, share));
+        let began = Instant::now();
+        let is_awaited = || began.elapsed() < LONGEST_WAIT;
+        let context =
+            Context { awaited: Awaited::while_true(&is_awaited), ..context(&in_force, request, share) };
+        let decision = validate(&in_force.set, request, &context);
         Judgement { decision, policies: Some(Arc::clone(&in_force.digest)) }
     }
 
@@ -96,7 +106,8 @@ impl Gate for PolicyGate {
 }
 
 fn context<'l>(in_force: &'l InForce, request: &Request, share: Share) -> Context<'l> {
-    Context { namespace: in_force.namespace(&request.namespace), now: unix_seconds(), failure_policy: share }
+    let namespace = in_force.namespace(&request.namespace);
+    Context { namespace, now: unix_seconds(), failure_policy: share, ..Context::default() }
 }
 
 /// The time in seconds since 1970.

@@ -1,5 +1,7 @@
 //! What a decision needs to know besides the request.
 
+use std::fmt;
+
 use crate::Namespace;
 use crate::resources::FailurePolicy;
 
@@ -12,6 +14,31 @@ pub struct Context<'c> {
     pub now: i64,
     /// Asks only the policies with this failurePolicy, because the webhook entry at hand is theirs; `None` asks all.
     pub failure_policy: Option<FailurePolicy>,
+    /// Whether anybody still waits for the decision.
+    pub awaited: Awaited<'c>,
+}
+
+/// Whether anybody still waits for a decision; asked before each entry. The default is that somebody does. A decision
+/// that nobody waits for refuses, and says so.
+#[derive(Clone, Copy, Default)]
+pub struct Awaited<'c>(Option<&'c dyn Fn() -> bool>);
+
+impl<'c> Awaited<'c> {
+    /// For as long as `is_awaited` says so.
+    #[must_use]
+    pub fn while_true(is_awaited: &'c dyn Fn() -> bool) -> Self {
+        Self(Some(is_awaited))
+    }
+
+    pub(crate) fn is(self) -> bool {
+        self.0.is_none_or(|is_awaited| is_awaited())
+    }
+}
+
+impl fmt::Debug for Awaited<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Awaited(..)" } else { "Awaited" })
+    }
 }
 
 impl<'c> Context<'c> {

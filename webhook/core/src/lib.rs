@@ -26,7 +26,7 @@ mod traffic;
 mod validate;
 
 pub use compile::Policy;
-pub use context::Context;
+pub use context::{Awaited, Context};
 pub use decide::{decide, mutate, validate};
 pub use decision::{Change, Decision, Finding, List, Mode, Source};
 pub use difference::difference;

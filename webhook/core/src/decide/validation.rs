@@ -11,7 +11,7 @@ use crate::exceptions::Excepted;
 use crate::object::{Pod, PodBearing, Reads};
 use crate::set::PolicySet;
 use crate::validate::{About, Report, Subject};
-use crate::{Context, Decision, Finding, Mode, Namespace, Operation, Request, Source};
+use crate::{Awaited, Context, Decision, Finding, Mode, Namespace, Operation, Request, Source};
 
 /// Decides whether a request may pass, and says everything that is wrong with it.
 ///
@@ -46,7 +46,7 @@ pub fn validate(set: &PolicySet, request: &Request, context: &Context<'_>) -> De
         subjects: &[subject(request)],
         unchanged: &|read| changes_nothing_judged(request, read),
     };
-    let mut judge = Judge { set, now: context.now, decision };
+    let mut judge = Judge { set, now: context.now, awaited: context.awaited, decision };
     judge.refuse_forged_mirror(&policies, request);
     for policy in &policies {
         for rule in &policy.rules {
@@ -77,6 +77,7 @@ fn is_judged(request: &Request) -> bool {
 struct Judge<'s> {
     set: &'s PolicySet,
     now: i64,
+    awaited: Awaited<'s>,
     decision: Decision,
 }
 
@@ -146,6 +147,9 @@ impl Judge<'_> {
     }
 
     fn judge(&mut self, policy: &Policy, rule: &CompiledRule, mode: Mode, place: &Place<'_>) {
+        if !self.awaited.is() {
+            return self.give_up(rule);
+        }
         let mut report = Report::within(place.prefix);
         match rule.conditions.hold(place.facts, place.object, place.kind) {
             Ok(false) => return,
@@ -193,6 +197,21 @@ impl Judge<'_> {
         for reason in report.failures {
             let closed = rule.fails_closed && mode == Mode::Enforce && exception.is_none();
             fail(&rule.source, mode, closed, &reason, &mut self.decision);
+        }
+    }
+
+    /// What was not judged must not pass, whatever the entry's mode is. Once is enough said.
+    fn give_up(&mut self, rule: &CompiledRule) {
+        const MESSAGE: &str =
+            "not judged, nor is what comes behind it: nobody waits for the decision any more";
+        self.decision.allowed = false;
+        if self.decision.violations.last().is_none_or(|last| last.message != MESSAGE) {
+            self.decision.violations.push(Finding {
+                source: rule.source.clone(),
+                mode: Mode::Enforce,
+                path: String::new(),
+                message: MESSAGE.to_owned(),
+            });
         }
     }
 

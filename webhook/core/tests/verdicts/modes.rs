@@ -1,7 +1,9 @@
 //! Enforce, Warn and Audit, of a policy and of an entry.
 
+use std::cell::Cell;
+
 use sallyport_admission::resources::FailurePolicy;
-use sallyport_admission::{Context, Mode, validate};
+use sallyport_admission::{Awaited, Context, Mode, validate};
 use serde_json::json;
 
 use crate::{bad_pod, check, judge, policy, reading, set};
@@ -83,4 +85,19 @@ fn what_can_t_be_evaluated_refuses_where_the_policy_fails_closed_and_enforces() 
     let scope =
         json!({"kinds": ["Pod"], "conditions": [{"name": "c", "expression": "object.spec.nothing == true"}]});
     assert!(!judge(&set(&[policy("p", json!({"match": scope}))]), &request).allowed);
+}
+
+#[test]
+fn a_decision_that_nobody_waits_for_ends_before_the_next_entry_and_refuses() {
+    let rule = |name: &str| json!({"name": name, "cel": {"expression": "false", "message": "no"}});
+    let set = set(&[policy(
+        "p",
+        json!({"mode": "Warn", "validate": [rule("first"), rule("second"), rule("third")]}),
+    )]);
+    let asked = Cell::new(0);
+    let is_awaited = || asked.replace(asked.get() + 1) < 1;
+    let context = Context { awaited: Awaited::while_true(&is_awaited), ..Context::default() };
+    let decision = validate(&set, &reading::creation(&bad_pod()), &context);
+    check(&decision, &["p/second "], &["p/first "]);
+    assert!(!decision.allowed && decision.violations[0].message.contains("nobody waits"), "{decision:?}");
 }
