@@ -138,6 +138,31 @@ pub async fn validating_at(
     Ok(())
 }
 
+/// Has the API server call `server` at `/validate` as `shown` says, which is a webhook of a configuration without its
+/// address, for namespaces labelled [`label`]`(name)`, and waits until it does.
+///
+/// # Errors
+/// As for [`mutating`].
+pub async fn validating_as(
+    cluster: &ControlPlane,
+    name: &str,
+    server: &impl Server,
+    namespace: &str,
+    shown: &Value,
+) -> Result<()> {
+    let mut webhook = webhook(name, server, "/validate", &shown["rules"]);
+    webhook["namespaceSelector"] = selector(name);
+    webhook["matchConditions"] = shown["matchConditions"].clone();
+    let probe = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": "probe", "namespace": namespace },
+        "spec": { "containers": [{ "name": "probe", "image": "probe:1" }] },
+    });
+    register(cluster, "ValidatingWebhookConfiguration", name, &webhook).await?;
+    wait_until_called(cluster, server, "/validate", &probe).await
+}
+
 /// Has the API server call `server` at `/validate-policies` for Sallyport's own resources that are labelled
 /// [`label`]`(name)`, and waits until it does.
 ///
@@ -267,7 +292,17 @@ mod tests {
         let completed = sent(&documented("mutate.sallyport.dev"));
         assert!(completed.is_subset(&tested), "{:?}", completed.difference(&tested));
         // Service accounts are there for a kind that makes no pods.
-        let want = tested.into_iter().filter(|(_, resource, _)| resource != "serviceaccounts").collect();
-        assert_eq!(sent(&documented("validate.sallyport.dev")), want);
+        let want: BTreeSet<_> =
+            tested.into_iter().filter(|(_, resource, _)| resource != "serviceaccounts").collect();
+        // Statuses and bindings are judged, and there is nothing to complete in them.
+        let (beside, judged): (BTreeSet<_>, BTreeSet<_>) = sent(&documented("validate.sallyport.dev"))
+            .into_iter()
+            .partition(|(_, resource, _)| resource.ends_with("/status") || resource.contains("binding"));
+        assert_eq!(judged, want);
+        let statuses = beside.iter().filter(|(_, resource, _)| resource.ends_with("/status"));
+        let with_status: BTreeSet<&str> =
+            statuses.map(|(_, resource, _)| resource.trim_end_matches("/status")).collect();
+        let made = want.iter().map(|(_, resource, _)| resource.as_str());
+        assert_eq!(with_status, made.filter(|it| !it.contains('/') && *it != "podtemplates").collect());
     }
 }

@@ -135,6 +135,24 @@ async fn serves(typed: &str, dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The webhook of this name that a document shows.
+pub(crate) fn shown(name: &str) -> Result<Value> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for file in documents(&root)? {
+        for (_, block) in blocks(&fs::read_to_string(root.join(&file))?, "yaml") {
+            if !block.contains("CA_BUNDLE") {
+                continue;
+            }
+            let objects: Vec<Value> = serde_saphyr::from_multiple(&block)?;
+            let webhooks = objects.iter().filter_map(|object| object["webhooks"].as_array()).flatten();
+            if let Some(webhook) = webhooks.into_iter().find(|webhook| webhook["name"] == name) {
+                return Ok(webhook.clone());
+            }
+        }
+    }
+    anyhow::bail!("no document shows {name}")
+}
+
 /// README.md and what stands in docs.
 fn documents(root: &Path) -> Result<Vec<PathBuf>> {
     let mut files = vec![PathBuf::from("README.md")];

@@ -142,6 +142,65 @@ async fn ephemeral_containers_and_resizes_are_judged() -> Result<()> {
     Ok(())
 }
 
+const LABELLED: &str = r#"
+apiVersion: sallyport.dev/v1alpha1
+kind: WorkloadPolicy
+metadata: {name: labelled}
+spec:
+  match: {kinds: [Pod]}
+  validate:
+  - {name: app, metadata: {requiredLabels: [app], requiredAnnotations: [owner]}}
+"#;
+
+#[tokio::test]
+async fn no_subresource_changes_labels_and_annotations_unjudged() -> Result<()> {
+    let gate = Gate::prepare("verdicts-subresource-metadata", LABELLED).await?;
+    let shown = crate::docs::shown("validate.sallyport.dev")?;
+    let namespace = &gate.namespace;
+    registration::validating_as(gate.cluster, gate.registered, &gate.webhook, namespace, &shown).await?;
+    let objects = gate.objects();
+    let mut pod = gate.pod("web", "ok:1");
+    pod["metadata"]["annotations"] = json!({ "owner": "shop" });
+    let pod = objects.create(&pod).await?;
+    let asked = async || gate.webhook.metric("sallyport_admission_requests_total", &[]).await;
+
+    let mut relabelled = pod.clone();
+    relabelled["metadata"]["labels"] = json!({});
+    let message = refusal(objects.replace(&relabelled, Some("status")).await)?;
+    ensure!(message.contains("labelled/app: metadata.labels"), "{message}");
+    let mut disowned = pod.clone();
+    disowned["metadata"]["annotations"] = json!({});
+    let message = refusal(objects.replace(&disowned, Some("status")).await)?;
+    ensure!(message.contains("labelled/app: metadata.annotations"), "{message}");
+
+    let binding = |metadata: Value| {
+        let mut binding = json!({
+            "apiVersion": "v1", "kind": "Binding",
+            "metadata": { "name": "web", "namespace": namespace },
+            "target": { "apiVersion": "v1", "kind": "Node", "name": "n1" },
+        });
+        let own = binding["metadata"].as_object_mut().expect("it is an object");
+        own.extend(metadata.as_object().cloned().unwrap_or_default());
+        binding
+    };
+    let annotated = binding(json!({ "annotations": { "owner": "me" } }));
+    let message = refusal(objects.create(&annotated).await)?;
+    ensure!(message.contains("labelled: metadata.annotations[owner]: found on a binding"), "{message}");
+    let labelled = binding(json!({ "labels": { "app": "free" } }));
+    let message = refusal(objects.create(&labelled).await)?;
+    ensure!(message.contains("labelled: metadata.labels[app]: found on a binding"), "{message}");
+
+    // What kubelets and the scheduler write all day is not asked about.
+    let before = asked().await?;
+    let mut running = pod.clone();
+    running["status"]["message"] = json!("it runs");
+    objects.replace(&running, Some("status")).await?;
+    objects.create(&binding(json!({}))).await?;
+    assert_eq!(asked().await?, before);
+    assert_eq!(objects.get(&pod).await?["spec"]["nodeName"], "n1");
+    Ok(())
+}
+
 const EXEC: &str = r#"
 apiVersion: sallyport.dev/v1alpha1
 kind: WorkloadPolicy

@@ -183,6 +183,12 @@ impl CompiledScope {
         self.kinds.iter().any(|kind| kind.kind().is_some() && kind.matches(gvk))
     }
 
+    /// Whether an object of this kind may be in it, in this namespace, whatever else is known of neither.
+    pub(crate) fn may_hold(&self, gvk: &GroupVersionKind, namespace: &str) -> bool {
+        self.kinds.iter().any(|kind| kind.matches(gvk))
+            && (self.namespaces.is_empty() || self.namespaces.iter().any(|glob| glob.matches(namespace)))
+    }
+
     /// Whether a request may be in both. Selectors and conditions are not looked into.
     pub(crate) fn may_overlap(&self, other: &Self) -> bool {
         let literal = |globs: &[Glob]| {

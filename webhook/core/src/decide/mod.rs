@@ -1,6 +1,7 @@
 //! Decides about a request.
 
 mod author;
+mod binding;
 mod controller;
 mod mutation;
 mod update;

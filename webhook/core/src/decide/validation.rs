@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::binding::{is_binding, metadata_brought};
 use super::controller::{handling, pod_to_be};
 use super::mutation::is_kept;
 use super::update::{changes_nothing_judged, keeps_template};
@@ -48,6 +49,11 @@ pub fn validate(set: &PolicySet, request: &Request, context: &Context<'_>) -> De
     };
     let mut judge = Judge { set, now: context.now, awaited: context.awaited, decision };
     judge.refuse_forged_mirror(&policies, request);
+    if is_binding(request) {
+        let brought = metadata_brought(set, request);
+        judge.decision.allowed &= brought.is_empty();
+        judge.decision.violations.extend(brought);
+    }
     for policy in &policies {
         for rule in &policy.rules {
             let judged = match rule.rule.about() {

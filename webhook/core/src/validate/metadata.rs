@@ -53,7 +53,8 @@ impl Rule for RequiredMetadata {
         // to fill in: none of them has labels of its own.
         let request = subject.request();
         let is_stored = matches!(request.operation, Operation::Create | Operation::Update);
-        if !is_stored || !request.sub_resource.is_empty() {
+        // With its status comes the whole object, labels and all.
+        if !is_stored || !matches!(request.sub_resource.as_str(), "" | "status") {
             return;
         }
         let Some(object) = subject.object.as_object() else {

@@ -44,6 +44,39 @@ fn the_subresources_that_take_a_pod_are_judged() {
 }
 
 #[test]
+fn a_binding_brings_no_metadata_to_a_pod_that_a_policy_may_be_about() {
+    let binding = |metadata: Value| {
+        let mut binding =
+            json!({"apiVersion": "v1", "kind": "Binding", "target": {"kind": "Node", "name": "n"}});
+        binding["metadata"] = metadata;
+        let mut request = reading::creation(&binding);
+        (request.namespace, request.sub_resource) = ("shop".to_owned(), "binding".to_owned());
+        request
+    };
+    let free = json!({"labels": {"app": "free"}, "annotations": {"sidecar.istio.io/inject": "false"}});
+    let enforcing = set(&[policy("p", json!({}))]);
+    let both = ["p metadata.labels[app]", "p metadata.annotations[sidecar.istio.io/inject]"];
+    check(&judge(&enforcing, &binding(free.clone())), &both, &[]);
+    // Which labels the pod has is not known.
+    let of_some = json!({"match": {"kinds": ["Pod"], "namespaces": ["sh*"], "objectSelector": {"matchLabels": {"app": "x"}}}});
+    check(&judge(&set(&[policy("p", of_some)]), &binding(free.clone())), &both, &[]);
+    let away = json!({"match": {"kinds": ["Pod"], "namespaces": ["other"]}});
+    check(&judge(&set(&[policy("p", away)]), &binding(free.clone())), &[], &[]);
+    let topology =
+        json!({"labels": {"topology.kubernetes.io/zone": "a", "topology.kubernetes.io/region": "b"}});
+    check(&judge(&enforcing, &binding(topology)), &[], &[]);
+    check(&judge(&enforcing, &binding(json!({"name": "web"}))), &[], &[]);
+    let warning = set(&[policy("p", json!({"mode": "Warn"}))]);
+    check(&judge(&warning, &binding(free.clone())), &[], &[]);
+    let elsewhere = set(&[policy(
+        "p",
+        json!({"match": {"kinds": ["ConfigMap"]},
+        "validate": [{"name": "e", "cel": {"expression": "true", "message": "no"}}]}),
+    )]);
+    check(&judge(&elsewhere, &binding(free)), &[], &[]);
+}
+
+#[test]
 fn a_pod_that_is_being_deleted_can_t_be_given_a_container() {
     let set = set(&[policy("p", json!({}))]);
     let mut going = bad_pod();
