@@ -34,7 +34,7 @@ impl<'i> ImageReference<'i> {
             return Err(NotAReference::Empty);
         }
         // A node would take it for the id of an image that it has, if it took it at all.
-        if is_hex(text, 64) {
+        if is_hex(text, 64) || is_id(text) {
             return Err(NotAReference::Id);
         }
         let (name, digest) = match text.split_once('@') {
@@ -119,7 +119,9 @@ impl<'i> ImageReference<'i> {
 pub(crate) enum NotAReference {
     #[error("it is empty")]
     Empty,
-    #[error("64 hexadecimal digits are the id of an image, not its name")]
+    #[error(
+        "64 hexadecimal digits, or some behind the name of a digest's algorithm, are the id of an image, not its name"
+    )]
     Id,
     #[error("its registry is not a host name or address, with a port if wanted")]
     Host,
@@ -201,6 +203,16 @@ fn is_digest(digest: &str) -> bool {
         "sha512" => is_hex(hex, 128),
         _ => false,
     }
+}
+
+/// The id of an image that a node has, or the beginning of one. The grammar takes it for the tag of an image `sha256`,
+/// and so does the kubelet; containerd looks among its images' ids before anything else, or last, and takes a digest
+/// that is cut short for the one that begins so (internal/cri LocalResolve; go-digest, digestset.Lookup). Digits alone
+/// are no such id: the kubelet appends `:latest` to them.
+fn is_id(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(algorithm, hex)| {
+        matches!(algorithm, "sha256" | "sha384" | "sha512") && is_hex(hex, hex.len())
+    })
 }
 
 fn is_hex(text: &str, digits: usize) -> bool {
@@ -312,6 +324,12 @@ mod tests {
         for (text, why) in [
             ("", Not::Empty),
             (SHA256.get("sha256:".len()..).unwrap(), Not::Id),
+            (SHA256, Not::Id),
+            (&format!("sha512:{}", "a".repeat(128)), Not::Id),
+            (&format!("sha384:{}", "0".repeat(96)), Not::Id),
+            // Cut short it is the id of the image that begins so.
+            ("sha256:0123456789ab", Not::Id),
+            ("sha256:a", Not::Id),
             (":justtag", Not::Path),
             (&format!("@{SHA256}"), Not::Path),
             ("nginx:", Not::Tag),
