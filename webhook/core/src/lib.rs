@@ -33,7 +33,7 @@ pub use difference::difference;
 pub use exceptions::{Exception, NotHonoured};
 pub use object::{PodBearing, element};
 pub use request::{GroupVersionKind, GroupVersionResource, Namespace, Operation, Request, UserInfo};
-pub use secrets::redact;
+pub use secrets::{redact, redact_start};
 pub use set::{Conflict, NAMESPACES_OUT_OF_REACH, PolicySet};
 pub use traffic::TrafficSelector;
 pub use validate::{MESH_IMAGES, MeshImage, NotAMeshImage};

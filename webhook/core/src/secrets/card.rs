@@ -1,20 +1,27 @@
 //! The numbers of payment cards (ISO/IEC 7812-1).
+//!
+//! A text is read once, and no more is kept of it than the digits of one number.
 
+use std::collections::VecDeque;
 use std::ops::{Range, RangeInclusive};
+
+use super::digit::digit;
 
 /// The digits of a card number: at most 19; the shortest that are in use have 13.
 const DIGITS: RangeInclusive<usize> = 13..=19;
 /// What may stand between two digits of a card number, in characters and escapes.
-const GAP: usize = 8;
+const GAP: usize = 12;
 
 /// What a text is made of, as far as card numbers go.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Unit {
     Digit(u8),
-    /// What people, spreadsheets and copied text have between groups of digits, or an escape of it.
+    /// What people, spreadsheets, forms and copied text have between groups of digits, or an escape of it: anything that
+    /// is neither a letter nor a mark.
     Gap(char),
     /// What parts two numbers, and in some texts the groups of one.
     Mark,
+    /// A letter.
     Other(char),
 }
 
@@ -24,14 +31,8 @@ fn units(text: &str, escapes: bool) -> impl Iterator<Item = (Range<usize>, Unit)
     std::iter::from_fn(move || {
         let rest = text.get(at..)?;
         let first = rest.chars().next()?;
-        let escaped = match first {
-            '\\' | '%' if escapes => escape(rest).filter(|(_, c)| !matches!(unit(*c), Unit::Other(_))),
-            _ => None,
-        };
-        let (length, unit) = match escaped {
-            Some((length, c)) => (length, unit(c)),
-            None => (first.len_utf8(), unit(first)),
-        };
+        let escaped = if escapes { escaped(first, rest) } else { None };
+        let (length, unit) = escaped.unwrap_or_else(|| (first.len_utf8(), unit(first)));
         let range = at..at + length;
         at += length;
         Some((range, unit))
@@ -41,33 +42,38 @@ fn units(text: &str, escapes: bool) -> impl Iterator<Item = (Range<usize>, Unit)
 fn unit(c: char) -> Unit {
     match digit(c) {
         Some(digit) => Unit::Digit(digit),
-        None if is_gap(c) => Unit::Gap(c),
-        None if matches!(c, ',' | ':' | ';' | '|' | '、' | '，' | '：') => Unit::Mark,
-        None => Unit::Other(c),
+        None if is_mark(c) => Unit::Mark,
+        None if c.is_alphanumeric() => Unit::Other(c),
+        None => Unit::Gap(c),
     }
 }
 
-/// A decimal digit, of the scripts that keyboards and text converters make them in.
-fn digit(c: char) -> Option<u8> {
-    const ZEROS: [u32; 12] =
-        [0x30, 0x660, 0x6f0, 0x966, 0x9e6, 0xff10, 0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1fbf0];
-    let value = ZEROS.iter().find_map(|zero| u32::from(c).checked_sub(*zero).filter(|value| *value < 10))?;
-    u8::try_from(value).ok()
+/// What lists, quotes, brackets and times are written with.
+fn is_mark(c: char) -> bool {
+    matches!(
+        c,
+        ',' | ':' | ';' | '|' | '"' | '\'' | '`' | '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>' | '@'
+    ) || matches!(c, '、' | '，' | '：' | '；')
 }
 
-fn is_gap(c: char) -> bool {
-    c.is_whitespace()
-        || c.is_control()
-        || matches!(c, '-' | '.' | '_' | '/' | '·' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2010}'..='\u{2015}')
-        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{2212}' | '\u{feff}')
+/// The unit that an escape, a character reference or a tag at the beginning of `rest` stands for, and its length.
+fn escaped(first: char, rest: &str) -> Option<(usize, Unit)> {
+    let (length, c) = match first {
+        '\\' | '%' => escape(rest)?,
+        '&' => reference(rest)?,
+        '<' => tag(rest)?,
+        _ => return None,
+    };
+    let unit = unit(c);
+    (!matches!(unit, Unit::Other(_))).then_some((length, unit))
 }
 
 /// The character that an escape stands for, as JSON, Rust, C or a URL writes it, and the escape's length.
 fn escape(text: &str) -> Option<(usize, char)> {
     let of_hex = |digits: &str| u32::from_str_radix(digits, 16).ok().and_then(char::from_u32);
     let is_hex = |digits: &&str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if let Some(digits) = text.strip_prefix('%').and_then(|rest| rest.get(..2)).filter(is_hex) {
-        return Some((3, of_hex(digits)?));
+    if text.starts_with('%') {
+        return percent(text);
     }
     let rest = text.strip_prefix('\\')?;
     let escaped = match rest.chars().next()? {
@@ -88,8 +94,50 @@ fn escape(text: &str) -> Option<(usize, char)> {
     escaped.or(Some((1, ' ')))
 }
 
-/// The places of what could be a card number: wherever as many digits as one has in a row have its check digit, and
-/// what is written as people write one, whatever parts its groups.
+/// The character that a URL writes as its bytes in UTF-8 (RFC 3986 section 2.1), and how long that is.
+fn percent(text: &str) -> Option<(usize, char)> {
+    let byte = |at: usize| {
+        let digits = text.get(3 * at..3 * at + 3)?.strip_prefix('%')?;
+        digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| u8::from_str_radix(digits, 16).ok())?
+    };
+    let count = match byte(0)? {
+        0..0x80 => 1,
+        0xc2..0xe0 => 2,
+        0xe0..0xf0 => 3,
+        0xf0..0xf5 => 4,
+        _ => return None,
+    };
+    let bytes = (0..count).map(byte).collect::<Option<Vec<_>>>()?;
+    Some((3 * count, std::str::from_utf8(&bytes).ok()?.chars().next()?))
+}
+
+/// The character that a reference of HTML stands for, a space for all that have a name, and the reference's length.
+fn reference(text: &str) -> Option<(usize, char)> {
+    const LONGEST: usize = 10;
+    let end = text.bytes().take(LONGEST).position(|byte| byte == b';')?;
+    let name = text.get(1..end)?;
+    let c = match name.strip_prefix('#') {
+        Some(number) => {
+            let hexadecimal = number.strip_prefix(['x', 'X']);
+            let code = hexadecimal.map_or_else(|| number.parse(), |digits| u32::from_str_radix(digits, 16));
+            code.ok().and_then(char::from_u32)?
+        }
+        None if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphabetic()) => ' ',
+        None => return None,
+    };
+    Some((end + 1, c))
+}
+
+/// A tag of HTML, which stands for a space, and its length.
+fn tag(text: &str) -> Option<(usize, char)> {
+    const LONGEST: usize = 24;
+    let begins = text.as_bytes().get(1).is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'/');
+    let end = text.bytes().take(LONGEST).position(|byte| byte == b'>')?;
+    begins.then_some((end + 1, ' '))
+}
+
+/// The places of what could be a card number: wherever as many digits as one has stand in a row, begin as a card's do
+/// and have its check digit; and what is written as people write one, whatever parts its groups.
 pub(super) fn possible(text: &str) -> Vec<Range<usize>> {
     if !has_enough_digits(text) {
         return Vec::new();
@@ -97,77 +145,94 @@ pub(super) fn possible(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     rows(text, true, &mut found);
     // What looks like an escape may be none.
-    if text.contains(['\\', '%']) {
+    if text.contains(['\\', '%', '&', '<']) {
         rows(text, false, &mut found);
     }
-    found.extend(written(text, |unit| matches!(unit, Unit::Gap(_) | Unit::Mark)));
+    written(text, &Joined::Mark, |range| {
+        found.push(range);
+        true
+    });
     found
-}
-
-fn rows(text: &str, escapes: bool, found: &mut Vec<Range<usize>>) {
-    let mut found_here = Vec::new();
-    let mut row: Vec<(Range<usize>, u8)> = Vec::new();
-    let mut gap = 0;
-    for (range, unit) in units(text, escapes) {
-        match unit {
-            Unit::Digit(digit) => {
-                row.push((range, digit));
-                gap = 0;
-            }
-            Unit::Gap(_) if gap < GAP => gap += 1,
-            _ => {
-                checked(&mut row, &mut found_here);
-                gap = 0;
-            }
-        }
-    }
-    checked(&mut row, &mut found_here);
-    found.append(&mut found_here);
 }
 
 /// Whether a card number stands in a text by itself, as people write them.
 pub(super) fn is_in(text: &str) -> bool {
-    has_enough_digits(text) && written(text, |unit| matches!(unit, Unit::Gap(_))).next().is_some()
+    let mut is_in = false;
+    if has_enough_digits(text) {
+        written(text, &Joined::Gap, |_| {
+            is_in = true;
+            false
+        });
+    }
+    is_in
 }
 
 fn has_enough_digits(text: &str) -> bool {
     text.bytes().filter(|byte| byte.is_ascii_digit() || !byte.is_ascii()).count() >= *DIGITS.start()
 }
 
-/// Finds what of a row of digits passes the check of ISO/IEC 7812-1 annex B (Luhn), and empties the row.
-///
-/// `doubled[parity][n]` is the sum of the first `n` digits where those at places of this parity count double, so any
-/// stretch of the row is checked by one subtraction.
-fn checked(row: &mut Vec<(Range<usize>, u8)>, found: &mut Vec<Range<usize>>) {
-    let digits = std::mem::take(row);
-    if digits.len() < *DIGITS.start() {
-        return;
-    }
-    let mut doubled = [vec![0_u32], vec![0_u32]];
-    for (place, (_, digit)) in digits.iter().enumerate() {
-        for (parity, sums) in doubled.iter_mut().enumerate() {
-            let value = u32::from(*digit) * if place % 2 == parity { 2 } else { 1 };
-            let last = sums.last().copied().unwrap_or_default();
-            sums.push(last + value / 10 + value % 10);
+/// Finds what could be a number in the rows of digits of a text: digits with no letters, no marks and no long gaps
+/// between them. At each digit all numbers that may end with it are looked at, of which the last 19 digits are enough.
+fn rows(text: &str, escapes: bool, found: &mut Vec<Range<usize>>) {
+    let first_found = found.len();
+    let mut row: VecDeque<(usize, u8)> = VecDeque::with_capacity(*DIGITS.end() + 1);
+    let mut gap = 0;
+    for (range, unit) in units(text, escapes) {
+        match unit {
+            Unit::Digit(digit) => {
+                row.push_back((range.start, digit));
+                if row.len() > *DIGITS.end() {
+                    row.pop_front();
+                }
+                gap = 0;
+                if let Some(start) = longest_number(&row) {
+                    merge(found, first_found, start..range.end);
+                }
+            }
+            Unit::Gap(_) if gap < GAP => gap += 1,
+            _ => row.clear(),
         }
     }
-    // The last digit of a number counts once, the one before it double.
-    let passes = |first: usize, end: usize| {
-        let sums = if end.is_multiple_of(2) { &doubled[0] } else { &doubled[1] };
-        let sum = |at: usize| sums.get(at).copied().unwrap_or_default();
-        (sum(end) - sum(first)) % 10 == 0
-    };
-    for first in 0..=digits.len() - DIGITS.start() {
-        let longest =
-            DIGITS.rev().map(|length| first + length).find(|end| *end <= digits.len() && passes(first, *end));
-        let place = longest.and_then(|end| Some((digits.get(first)?, digits.get(end - 1)?)));
-        if let Some(((from, _), (to, _))) = place {
-            match found.last_mut() {
-                Some(last) if from.start < last.end => last.end = last.end.max(to.end),
-                _ => found.push(from.start..to.end),
+}
+
+/// Where the longest number begins that ends with the last digit of a row.
+fn longest_number(row: &VecDeque<(usize, u8)>) -> Option<usize> {
+    let mut sum = 0;
+    let mut longest = None;
+    for (place, (start, digit)) in row.iter().rev().enumerate() {
+        sum += counted(*digit, place);
+        let length = place + 1;
+        if sum.is_multiple_of(10) && DIGITS.contains(&length) {
+            let digits = row.iter().skip(row.len() - length).map(|(_, digit)| *digit);
+            if is_issued(length, digits) {
+                longest = Some(*start);
             }
         }
     }
+    longest
+}
+
+/// Adds a range to those from `first` on, as one with those that it overlaps. It ends behind all of them.
+fn merge(found: &mut Vec<Range<usize>>, first: usize, mut range: Range<usize>) {
+    while found.len() > first
+        && let Some(last) = found.last()
+        && range.start < last.end
+    {
+        range.start = range.start.min(last.start);
+        found.pop();
+    }
+    found.push(range);
+}
+
+/// What parts a group of digits from the group before it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Joined {
+    /// A short gap.
+    Gap,
+    /// A short gap with marks in it.
+    Mark,
+    /// More than that.
+    Not,
 }
 
 /// A group of digits without anything between them.
@@ -180,8 +245,7 @@ struct Group {
     before: [Option<Unit>; 2],
     /// What follows, and what follows that.
     after: [Option<Unit>; 2],
-    /// Whether only a gap parts it from the group before.
-    joined: bool,
+    joined: Joined,
 }
 
 /// How the numbers of cards are grouped. A verification code, a date or whatever else may follow.
@@ -200,74 +264,109 @@ const GROUPINGS: [&[usize]; 12] = [
     &[8, 8],
 ];
 
-/// The places of card numbers as people write them.
-fn written(text: &str, parts: impl Fn(Unit) -> bool) -> impl Iterator<Item = Range<usize>> {
-    let groups = groups(text, parts);
-    (0..groups.len()).filter_map(move |first| {
-        GROUPINGS.iter().find_map(|sizes| {
-            let groups = groups.get(first..first + sizes.len())?;
-            let (start, end) = (groups.first()?, groups.last()?);
-            let fits = groups
-                .iter()
-                .zip(*sizes)
-                .enumerate()
-                .all(|(i, (group, size))| group.count == *size && (i == 0 || group.joined));
-            if !fits || !stands_alone(start, end) {
-                return None;
-            }
-            let digits: Vec<u8> =
-                groups.iter().flat_map(|group| group.digits.iter().take(group.count)).copied().collect();
-            (is_issued(&digits) && luhn(&digits)).then_some(start.range.start..end.range.end)
-        })
-    })
-}
-
-/// The groups of a text that may be one of a card number's.
-fn groups(text: &str, parts: impl Fn(Unit) -> bool) -> Vec<Group> {
-    const LONGEST_GAP: usize = 4;
-    let mut groups: Vec<Group> = Vec::new();
+/// Tells of the places of card numbers as people write them, with at most `joined` between groups and anything but
+/// letters between digits that stand one by one, until it is told to stop.
+fn written(text: &str, joined: &Joined, mut tell: impl FnMut(Range<usize>) -> bool) {
+    let mut groups: VecDeque<Group> = VecDeque::with_capacity(*DIGITS.end() + 1);
     let mut before = [None, None];
     let mut in_group = false;
-    let mut gap = usize::MAX;
+    let (mut gap, mut parted) = (0, Joined::Not);
     for (range, unit) in units(text, true) {
+        if let Some(last) = groups.back_mut().filter(|last| last.range.end <= range.start)
+            && !(in_group && matches!(unit, Unit::Digit(_)))
+            && let Some(place) = last.after.iter_mut().find(|place| place.is_none())
+        {
+            *place = Some(unit);
+            if last.after[1].is_some()
+                && let Some(number) = number(&groups, *joined)
+                && !tell(number)
+            {
+                return;
+            }
+        }
         if let Unit::Digit(digit) = unit {
             if !in_group {
-                let joined = gap <= LONGEST_GAP;
-                if let Some([Some(_), second @ None]) = groups.last_mut().map(|group| &mut group.after) {
-                    *second = Some(unit);
+                if groups.len() == *DIGITS.end() {
+                    groups.pop_front();
                 }
-                groups.push(Group {
-                    range: range.clone(),
-                    digits: [0; 19],
-                    count: 0,
-                    before,
-                    after: [None, None],
-                    joined,
-                });
+                let joined = if gap <= GAP { parted } else { Joined::Not };
+                let (digits, after) = ([0; 19], [None, None]);
+                groups.push_back(Group { range: range.clone(), digits, count: 0, before, after, joined });
             }
-            if let Some(group) = groups.last_mut() {
+            if let Some(group) = groups.back_mut() {
                 if let Some(place) = group.digits.get_mut(group.count) {
                     *place = digit;
                 }
                 group.count += 1;
                 group.range.end = range.end;
             }
-            in_group = true;
-            gap = 0;
+            (in_group, gap, parted) = (true, 0, Joined::Gap);
         } else {
             in_group = false;
-            gap = if parts(unit) { gap.saturating_add(1) } else { usize::MAX };
-        }
-        if let Some(group) = groups.last_mut().filter(|group| group.range.end <= range.start) {
-            match &mut group.after {
-                [first @ None, _] => *first = Some(unit),
-                [_, second @ None] => *second = Some(unit),
-                _ => {}
-            }
+            gap += 1;
+            parted = parted.max(match unit {
+                Unit::Gap(_) => Joined::Gap,
+                Unit::Mark => Joined::Mark,
+                _ => Joined::Not,
+            });
         }
         before = [Some(unit), before[0]];
     }
-    groups
+    if groups.back().is_some_and(|last| last.after[1].is_none())
+        && let Some(number) = number(&groups, *joined)
+    {
+        tell(number);
+    }
+}
+
+/// The longest number of these groups that ends with the last of them.
+fn number(groups: &VecDeque<Group>, joined: Joined) -> Option<Range<usize>> {
+    let last = groups.back()?;
+    if last.count == 1 {
+        return one_by_one(groups, last);
+    }
+    let mut groupings = GROUPINGS.iter().filter(|sizes| sizes.last() == Some(&last.count));
+    groupings.find_map(|sizes| {
+        let begin = groups.len().checked_sub(sizes.len())?;
+        let own = || groups.iter().skip(begin);
+        let fits = own()
+            .zip(*sizes)
+            .enumerate()
+            .all(|(i, (group, size))| group.count == *size && (i == 0 || group.joined <= joined));
+        let first = own().next()?;
+        if !fits || !stands_alone(first, last) {
+            return None;
+        }
+        let digits = || own().flat_map(|group| group.digits.iter().take(group.count)).copied();
+        let sum: u32 = own()
+            .rev()
+            .flat_map(|group| group.digits.iter().take(group.count).rev())
+            .enumerate()
+            .map(|(place, digit)| counted(*digit, place))
+            .sum();
+        (is_issued(digits().count(), digits()) && sum.is_multiple_of(10))
+            .then_some(first.range.start..last.range.end)
+    })
+}
+
+/// The longest number whose digits stand one by one, each a group, with the last of them at its end.
+fn one_by_one(groups: &VecDeque<Group>, last: &Group) -> Option<Range<usize>> {
+    let mut sum = 0;
+    let mut longest = None;
+    for (place, group) in groups.iter().rev().enumerate().take_while(|(_, group)| group.count == 1) {
+        let length = place + 1;
+        sum += counted(group.digits[0], place);
+        if DIGITS.contains(&length) && sum.is_multiple_of(10) {
+            let digits = groups.iter().skip(groups.len() - length).map(|group| group.digits[0]);
+            if is_issued(length, digits) && stands_alone(group, last) {
+                longest = Some(group.range.start..last.range.end);
+            }
+        }
+        if group.joined > Joined::Mark {
+            break;
+        }
+    }
+    longest
 }
 
 /// Whether what is around a number is no part of a longer one or of a word. A card's magnetic stripe has a `B` before it
@@ -282,8 +381,8 @@ fn stands_alone(first: &Group, last: &Group) -> bool {
     let [before, further_before] = first.before;
     let [after, further_after] = last.after;
     let begins = match before {
-        Some(Unit::Other('B' | 'b')) => after == Some(Unit::Other('^')) && !is_of_word(further_before),
-        Some(Unit::Other('+') | Unit::Gap('_' | '/')) => false,
+        Some(Unit::Other('B' | 'b')) => after == Some(Unit::Gap('^')) && !is_of_word(further_before),
+        Some(Unit::Gap('+' | '_' | '/')) => false,
         Some(Unit::Gap('.')) => !is_digit(further_before),
         other => !is_of_word(other),
     };
@@ -300,12 +399,11 @@ fn stands_alone(first: &Group, last: &Group) -> bool {
 
 /// Whether a card of this length begins so: American Express, Diners Club, Discover, JCB, Maestro, Mastercard, Mir, RuPay,
 /// Troy, UnionPay and Visa.
-fn is_issued(digits: &[u8]) -> bool {
+fn is_issued(length: usize, digits: impl Iterator<Item = u8> + Clone) -> bool {
     let prefix = |length: usize| {
-        let first = digits.get(..length).unwrap_or_default();
-        first.iter().fold(0_u32, |number, digit| number * 10 + u32::from(*digit))
+        digits.clone().take(length).fold(0_u32, |number, digit| number * 10 + u32::from(digit))
     };
-    match digits.len() {
+    match length {
         13 => prefix(1) == 4,
         14 => matches!(prefix(3), 300..=305) || matches!(prefix(2), 36 | 38 | 39),
         15 => matches!(prefix(2), 34 | 37),
@@ -320,11 +418,8 @@ fn is_issued(digits: &[u8]) -> bool {
     }
 }
 
-/// The check digit of ISO/IEC 7812-1, annex B.
-fn luhn(digits: &[u8]) -> bool {
-    let doubled = |(place, digit): (usize, &u8)| {
-        let value = u32::from(*digit) * if place % 2 == 0 { 1 } else { 2 };
-        value / 10 + value % 10
-    };
-    digits.iter().rev().enumerate().map(doubled).sum::<u32>().is_multiple_of(10)
+/// What a digit adds to the sum of the check of ISO/IEC 7812-1, annex B (Luhn), by its place from the end.
+fn counted(digit: u8, place: usize) -> u32 {
+    let value = u32::from(digit) * if place.is_multiple_of(2) { 1 } else { 2 };
+    value / 10 + value % 10
 }

@@ -5,13 +5,14 @@
 //! the logs themselves). Every search takes time linear in the text.
 
 mod card;
+mod digit;
 mod pattern;
 mod redact;
 mod token;
 
 use std::ops::Range;
 
-pub use redact::redact;
+pub use redact::{redact, redact_start};
 
 /// How a text is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,7 @@ enum Kind {
     InUrl,
     InDataSourceName,
     InSetting,
+    InArgument,
     Card,
 }
 
@@ -54,6 +56,7 @@ impl Kind {
             Self::InUrl => "a password in a URL",
             Self::InDataSourceName => "a password in a data source name",
             Self::InSetting => "a password in a connection string",
+            Self::InArgument => "a password in a command line",
             Self::Card => "a card number",
         }
     }
@@ -67,7 +70,7 @@ impl Kind {
             Self::Token(_) | Self::SlackWebhook => "token",
             Self::Bearer => "bearer-token",
             Self::Basic => "basic-credentials",
-            Self::InUrl | Self::InDataSourceName => "password",
+            Self::InUrl | Self::InDataSourceName | Self::InArgument => "password",
             Self::InSetting => "secret",
             Self::Card => "card-number",
         }

@@ -64,6 +64,9 @@ impl Patterns {
 
 type Source = (Kind, String, Check);
 
+/// What parts a token's segments, as it is and as a URL writes it.
+const DOT: &str = r"(?:\.|%2[Ee])";
+
 /// What one token ends before, or begins after, where it stands by itself.
 const BEGINS: &str = "(?:^|[^A-Za-z0-9_.-])";
 const ENDS: &str = r"(?:\.*$|\.*[^A-Za-z0-9_.-])";
@@ -100,24 +103,36 @@ fn always(_: &str) -> bool {
 const ENCODED_PEM: &str = "LS0tLS1CRUdJTiB(?:QUklWQVRF|SU0EgUFJJVkFURS|FQyBQUklWQVRF|FTkNSWVBURUQg|PUEVOU1NIIFBSSVZBVE|\
                            EU0EgUFJJVkFURS|QR1AgUFJJVkFUR)";
 
+/// An equals sign, as it is and as a URL writes it.
+const EQUALS: &str = "(?:=|%3[Dd])";
+
 /// The names of settings whose value is a secret: ADO.NET, libpq, JDBC, Azure, Java's options.
 const SETTINGS: &str =
     "password|passwd|pwd|passphrase|accountkey|sharedaccesskey|sharedaccesssignature|client_?secret";
 /// What may be a part of such a name.
 const WARY_SETTINGS: &str = "passwor[dt]|passwd|pwd|passphrase|secret|token|api[_-]?key|access[_-]?key|account_?key|\
                              accesssignature|private[_-]?key|credentials?";
+/// Names that stand for other things as well, so that the value must look like a secret too.
+const SHORT_SETTINGS: &str = "pass|(?:x-)?api[_-]?key|auth[_-]?token|access[_-]?token";
 
 fn others(look: Look) -> impl Iterator<Item = Source> {
     let source = |kind, source: &str, check: Check| (kind, source.to_owned(), check);
     match look {
         Look::Sure => vec![
-            source(Kind::PrivateKey, "-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----", always),
+            // Copied text has other spaces in it.
+            source(
+                Kind::PrivateKey,
+                r"-----BEGIN\s(?:[A-Z0-9]+\s){0,4}PRIVATE\sKEY(?:\sBLOCK)?-----",
+                always,
+            ),
             source(Kind::PrivateKey, ENCODED_PEM, always),
             source(Kind::PrivateKey, "AGE-SECRET-KEY-1", always),
             // A header and a payload, both JSON objects in base64url, and a signature (RFC 7515 section 7.1).
             (
                 Kind::Jwt,
-                format!(r"{BEGINS}(?P<s>eyJ[A-Za-z0-9_-]*\.eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]{{16,}}){ENDS}"),
+                format!(
+                    r"{BEGINS}(?P<s>eyJ[A-Za-z0-9_-]*{DOT}eyJ[A-Za-z0-9_-]*{DOT}[A-Za-z0-9_-]{{16,}}){ENDS}"
+                ),
                 always,
             ),
             (Kind::AwsKeyId, format!("{BEGINS}(?P<s>A[KS]IA[A-Z0-9]{{16}}){ENDS}"), always),
@@ -129,7 +144,22 @@ fn others(look: Look) -> impl Iterator<Item = Source> {
             ),
             source(Kind::Bearer, r"(?i:bearer)[\s:=]+(?P<s>[A-Za-z0-9._~+/-]{16,}=*)", is_random),
             source(Kind::Basic, r"(?i:basic)[\s:=]+(?P<s>[A-Za-z0-9+/]{16,}=*)", is_random),
-            source(Kind::InUrl, r#"://[^/?#"'\s:]*:(?P<s>[^/?#"'\s]+)@"#, is_literal),
+            // What should be escaped in a password often isn't. Without a slash in it, its user may have an @.
+            source(
+                Kind::InUrl,
+                r#"://(?:[^/?#"'\s:]*:(?P<s>[^/?#"'\s]+)|[^/?#"'\s:@]*:(?P<t>[^"'\s]+))@"#,
+                is_no_port,
+            ),
+            source(
+                Kind::InArgument,
+                r#"(?:^|[\s"'=,])-{1,2}(?i:password|passwd|passphrase|client-secret|api-key|access-token|auth-token)(?:\s+|["']\s*,\s*)["']?(?P<s>[^\s"'\-][^\s"']*)"#,
+                is_literal,
+            ),
+            source(
+                Kind::InArgument,
+                r#"\bcurl\s(?:[^\n|;&]*\s)?(?:-u|--user)[\s=]?["']?[^\s"':/]+:(?P<s>[^\s"']+)"#,
+                is_literal,
+            ),
             source(
                 Kind::InDataSourceName,
                 r#"(?:^|[^A-Za-z0-9_.:/-])[^\s:@/"']*:(?P<s>[^\s"']+?)@(?:tcp|unix)\("#,
@@ -139,9 +169,16 @@ fn others(look: Look) -> impl Iterator<Item = Source> {
             (
                 Kind::InSetting,
                 format!(
-                    r#"(?:^|[;&?\s,."'{{(]|--)(?i:{SETTINGS})\s{{0,2}}=\s{{0,2}}(?:["'](?P<s>[^"']*)|(?P<t>[^;&\s,"']*))"#
+                    r#"(?:^|[;&?\s,."'{{(]|--)(?i:{SETTINGS})\s{{0,2}}{EQUALS}\s{{0,2}}(?:["'](?P<s>[^"']*)|(?P<t>[^;&\s,"']*))"#
                 ),
                 is_literal,
+            ),
+            (
+                Kind::InSetting,
+                format!(
+                    r#"(?:^|[;&?\s,."'{{(]|--)(?i:{SETTINGS}|{SHORT_SETTINGS})["']?\s{{0,2}}(?:{EQUALS}|:)\s{{0,2}}["']?(?P<s>[^;&\s,"']*)"#
+                ),
+                is_like_a_password,
             ),
             (
                 Kind::InSetting,
@@ -161,13 +198,17 @@ fn others(look: Look) -> impl Iterator<Item = Source> {
         Look::Wary => vec![
             source(
                 Kind::PrivateKey,
-                r"-----BEGIN [A-Z0-9 ]+-----(?s:.*?)(?:-----END [A-Z0-9 ]+-----|\z)",
+                r"-----BEGIN[A-Z0-9\s]+-----(?s:.*?)(?:-----END[A-Z0-9\s]+-----|\z)",
                 always,
             ),
             (Kind::PrivateKey, format!("(?:{ENCODED_PEM})[A-Za-z0-9+/=_-]*"), always),
             source(Kind::PrivateKey, "AGE-SECRET-KEY-1[0-9A-Za-z]*", always),
             // RFC 7515: a JSON object in base64url begins so.
-            source(Kind::Jwt, r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_.-]*)?", always),
+            (
+                Kind::Jwt,
+                format!(r"eyJ[A-Za-z0-9_-]{{8,}}{DOT}[A-Za-z0-9_-]{{8,}}(?:{DOT}(?:{DOT}|[A-Za-z0-9_-])*)?"),
+                always,
+            ),
             source(
                 Kind::AwsKeyId,
                 "(?:AKIA|ASIA|ABIA|ACCA|AGPA|AIDA|AROA|AIPA|ANPA|ANVA)[A-Z0-9]{16}",
@@ -184,12 +225,23 @@ fn others(look: Look) -> impl Iterator<Item = Source> {
             // RFC 7617: user and password in base64.
             source(Kind::Basic, r"(?i:basic)[\s:=]+(?P<s>[A-Za-z0-9+/]{16,}=*)", always),
             // RFC 3986 section 3.2.1.
-            source(Kind::InUrl, r"://[^\s/:@]*:(?P<s>[^\s/\[]+)@", always),
+            source(Kind::InUrl, r#"://[^\s/:@]*:(?P<s>[^\s"'\[]+)@"#, always),
+            source(Kind::InUrl, r"://[^\s/:]*:(?P<s>[^\s/\[]+)@", always),
+            source(
+                Kind::InArgument,
+                r#"-(?i:password|passwd|passphrase|pass|secret|token|api-?key|client-secret)(?:\s+|\\?["']\s*,\s*)\\?["']?(?P<s>[^\s"'\\\-\[][^\s"'\\\[]*)"#,
+                always,
+            ),
+            source(
+                Kind::InArgument,
+                r#"\s(?:-u|--user)[\s=]\\?["']?[^\s"':/\\]+:(?P<s>[^\s"'\\\[]+)"#,
+                always,
+            ),
             source(Kind::InDataSourceName, r#"[^\s:@/"'\[]*:(?P<s>[^\s"'\[]+?)@(?:tcp|unix)\("#, always),
             (
                 Kind::InSetting,
                 format!(
-                    r#"(?i:{WARY_SETTINGS})\\?["']?\s{{0,3}}=\s{{0,3}}(?:\\?["'](?P<s>[^"'\\\[]+)|(?P<t>[^\s"'\\&,;\[\]]+))"#
+                    r#"(?i:{WARY_SETTINGS}|\bpass)\\?["']?\s{{0,3}}{EQUALS}\s{{0,3}}(?:\\?["'](?P<s>[^"'\\\[]+)|(?P<t>[^\s"'\\&,;\[\]]+))"#
                 ),
                 always,
             ),
@@ -202,7 +254,7 @@ fn others(look: Look) -> impl Iterator<Item = Source> {
             ),
             source(
                 Kind::InSetting,
-                r#"(?i:passwor[dt]|passwd|pwd|passphrase)\s{0,2}:\s{1,3}(?:\\?["'](?P<s>[^"'\\\[]+)|(?P<t>[^\s"'\\\[\]{},;]+))"#,
+                r#"(?i:passwor[dt]|passwd|pwd|passphrase|api[_-]key)\s{0,2}:\s{0,3}(?:\\?["'](?P<s>[^"'\\\[]+)|(?P<t>[^\s"'\\\[\]{},;]+))"#,
                 is_no_report,
             ),
             // Shorter ones are what is said of a field of that name.
@@ -230,6 +282,20 @@ fn is_aws_secret_key(value: &str) -> bool {
 fn is_random(value: &str) -> bool {
     let value = value.as_bytes();
     value.iter().any(u8::is_ascii_digit) && value.iter().any(u8::is_ascii_alphabetic)
+}
+
+/// Whether what follows a host in a URL is a password, and no port with a path behind it.
+fn is_no_port(text: &str) -> bool {
+    let is_port = |port: &str| {
+        (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit()) || !is_literal(port)
+    };
+    let port = text.find(['/', '?', '#']).and_then(|end| text.get(..end));
+    is_literal(text) && !port.is_some_and(is_port)
+}
+
+/// Whether a value is a password and, beside the name that it has, can be nothing else.
+fn is_like_a_password(value: &str) -> bool {
+    value.len() >= 6 && is_random(value) && is_literal(value)
 }
 
 /// Whether a password is there, and is no reference to one and no switch.

@@ -12,39 +12,78 @@ use super::{Found, Kind, Look, card, pattern};
 /// Redacted text stays as it is when it is redacted again.
 #[must_use]
 pub fn redact(text: &str) -> Cow<'_, str> {
-    let Cow::Owned(mut redacted) = redacted_once(text) else { return Cow::Borrowed(text) };
-    // What stood beside a secret may look like one itself, now that it stands alone.
-    for _ in 0..ROUNDS {
-        let Cow::Owned(further) = redacted_once(&redacted) else { break };
-        redacted = further;
+    match redacted(text, text.len()) {
+        Some((redacted, _)) => Cow::Owned(redacted),
+        None => Cow::Borrowed(text),
     }
-    Cow::Owned(redacted)
 }
 
-/// How often what is left is looked at again, at most.
-const ROUNDS: usize = 4;
+/// The first `bytes` of a text, or up to three less, without what looks like a secret or a card number, and whether
+/// there is more of the text. No more of a long text is looked at than it takes to see what the cut would go through,
+/// unless that is longer than 4 KiB.
+#[must_use]
+pub fn redact_start(text: &str, bytes: usize) -> (Cow<'_, str>, bool) {
+    let end = text.floor_char_boundary(bytes);
+    let window = text.floor_char_boundary(end.saturating_add(LONGEST));
+    let window = text.get(..window).unwrap_or(text);
+    let start = match redacted(window, end) {
+        Some((mut redacted, end)) => {
+            redacted.truncate(end);
+            Cow::Owned(redacted)
+        }
+        None => Cow::Borrowed(window.get(..end).unwrap_or(window)),
+    };
+    (start, end < text.len())
+}
 
-fn redacted_once(text: &str) -> Cow<'_, str> {
+/// The longest secret that a cut is kept from going through, in bytes: a token, a password in a URL. Of a PEM block the
+/// beginning is enough.
+const LONGEST: usize = 4096;
+
+/// How often what is left is looked at again, at most: what stood beside a secret may look like one itself, now that it
+/// stands alone.
+const ROUNDS: usize = 5;
+
+/// The redacted text, and what has become of a place in it; `None` where nothing was taken out.
+fn redacted(text: &str, place: usize) -> Option<(String, usize)> {
+    let mut last = redacted_once(text, place)?;
+    for _ in 1..ROUNDS {
+        let Some(further) = redacted_once(&last.0, last.1) else { break };
+        last = further;
+    }
+    Some(last)
+}
+
+/// A place within what is taken out becomes the one behind what stands for it.
+fn redacted_once(text: &str, place: usize) -> Option<(String, usize)> {
     let mut found = pattern::find(text, Look::Wary);
     found.extend(card::possible(text).into_iter().map(|range| Found { range, kind: Kind::Card }));
     if found.is_empty() {
-        return Cow::Borrowed(text);
+        return None;
     }
     // Where two overlap, the first gives its name: the longest of those that begin at one place.
     found.sort_by_key(|found| (found.range.start, std::cmp::Reverse(found.range.end)));
     let mut redacted = String::with_capacity(text.len());
     let mut end = 0;
+    let mut at = None;
     for Found { range, kind } in found {
         if range.start >= end {
+            if place <= range.start {
+                at.get_or_insert(redacted.len() + place.saturating_sub(end));
+            }
             redacted.push_str(text.get(end..range.start).unwrap_or_default());
             redacted.push_str("[redacted-");
             redacted.push_str(kind.name());
             redacted.push(']');
         }
         end = end.max(range.end);
+        if place <= end {
+            at.get_or_insert(redacted.len());
+        }
     }
+    let at = at.unwrap_or(redacted.len() + place.saturating_sub(end));
     redacted.push_str(text.get(end..).unwrap_or_default());
-    Cow::Owned(redacted)
+    Some((redacted, at))
 }
 
 #[cfg(test)]
@@ -65,7 +104,7 @@ mod tests {
             ("4111\u{a0}1111\u{2011}1111.1111", "[redacted-card-number]"),
             ("4111\n  1111\n  1111\n  1111", "[redacted-card-number]"),
             // Digits beside a number, without anything between, hide it from nobody.
-            ("0004111111111111111999", "[redacted-card-number]"),
+            ("0004111111111111111999", "000[redacted-card-number]999"),
             ("AKIAIOSFODNN7EXAMPLE is set", "[redacted-aws-key] is set"),
             (
                 "found eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJqbyJ9.c2lnbmF0dXJl in env",
@@ -110,9 +149,120 @@ mod tests {
             ("password=\"hunter two\"", "password=\"[redacted-secret]\""),
             ("password = 'hunter two'", "password = '[redacted-secret]'"),
             ("token: 0123456789abcdef", "token: [redacted-secret]"),
+            ("postgres://app:aB3/xYz+9kQ@db/orders", "postgres://app:[redacted-password]@db/orders"),
+            ("redis://:hun/ter2secret@h:6379/0", "redis://:[redacted-password]@h:6379/0"),
+            ("postgres://a:p@ss/word@h", "postgres://a:[redacted-password]@h"),
+            ("smtp://me@example.com:hunter2@mail", "smtp://me@example.com:[redacted-password]@mail"),
+            ("x?password%3Dhunter2", "x?password%3D[redacted-secret]"),
+            ("pass=hunter2secret", "pass=[redacted-secret]"),
+            ("api-key: abcdefghijk", "api-key: [redacted-secret]"),
+            ("password:hunter2", "password:[redacted-secret]"),
+            ("--password hunter2hunter", "--password [redacted-password]"),
+            ("[\"--password\", \"hunter2\"]", "[\"--password\", \"[redacted-password]\"]"),
+            ("curl -u bob:hunter2 x", "curl -u bob:[redacted-password] x"),
+            ("eyJhbGciOiJIUzI1NiJ9%2EeyJzdWIiOiJqbyJ9%2Ec2ln.", "[redacted-jwt]"),
+            ("-----BEGIN\u{a0}PRIVATE KEY-----MII", "[redacted-pem]"),
         ] {
             assert_eq!(redact(text), want);
         }
+    }
+
+    #[test]
+    fn a_card_number_is_taken_out_whatever_parts_its_digits() {
+        let groups = ["4111", "1111", "1111", "1111"];
+        for between in [
+            "+",
+            "%2B",
+            "&nbsp;",
+            "&#160;",
+            "&#xa0;",
+            "<br>",
+            "<br/>",
+            "</td><td>",
+            "*",
+            "~",
+            "=",
+            "&",
+            "#",
+            " - - - - - ",
+            "\\u0026",
+            ")(",
+            "\"",
+            "','",
+            "\",\"",
+            "\", \"",
+            "%C2%A0",
+            "\u{332}",
+            "            ",
+            "!?",
+            "$",
+            " + ",
+        ] {
+            let text = format!("found {} there", groups.join(between));
+            assert_eq!(redact(&text), "found [redacted-card-number] there", "{text}");
+        }
+        let digits: Vec<String> = "4111111111111111".chars().map(String::from).collect();
+        for between in [",", ", ", " ", ".", "\",\"", "\", \"", "%20"] {
+            let text = format!("found {} there", digits.join(between));
+            assert_eq!(redact(&text), "found [redacted-card-number] there", "{text}");
+        }
+        let of_thai = |zero: u32| {
+            let digits = "4111111111111111".bytes().map(|digit| u32::from(digit - b'0') + zero);
+            digits.filter_map(char::from_u32).collect::<String>()
+        };
+        for text in [
+            of_thai(0xe50),
+            of_thai(0xae6),
+            of_thai(0x1e950),
+            "④①①①①①①①①①①①①①①①".to_owned(),
+            "⁴¹¹¹¹¹¹¹¹¹¹¹¹¹¹¹".to_owned(),
+            "%D9%A4%D9%A1".to_owned() + &of_thai(0x660)[4..],
+        ] {
+            assert_eq!(redact(&text), "[redacted-card-number]", "{text}");
+        }
+    }
+
+    #[test]
+    fn what_only_has_many_digits_stays() {
+        for text in [
+            "1764243584123 and 1700000000000",
+            "resourceVersion 1001234567890",
+            "2026-11-27T05:53:13.123456Z",
+            "found \"15090,15021,15020,8080\"; wanted none but the proxy's own",
+            "[8080, 8443, 9090, 9443, 15001, 15006]",
+            "10.96.0.1, 10.96.0.10, 10.244.0.0/16, fd00:10:244::/56",
+            "limits 1073741824, 2147483648, 500m, 17179869184",
+            "1001:1001:1001:1001 1000:1000",
+            "52:54:00:12:34:56",
+            "0 3 * * 1-5, */10 8-18 1,15 * *",
+            "00000000-0000-0000-0000-000000000000",
+        ] {
+            assert_eq!(redact(text), text);
+        }
+    }
+
+    #[test]
+    fn the_start_of_a_text_is_redacted_as_if_all_of_it_was_there() {
+        let check = |text: &str, bytes: usize, want: &str, cut: bool| {
+            let (start, is_cut) = redact_start(text, bytes);
+            assert_eq!((&*start, is_cut), (want, cut), "{text}");
+        };
+        check("found 4111111111111111 there", 10, "found [redacted-card-number]", true);
+        check("found 4111111111111111 there", 6, "found ", true);
+        check("found 4111111111111111 there", 22, "found [redacted-card-number]", true);
+        check("found 4111111111111111 there", 24, "found [redacted-card-number] t", true);
+        check("found 4111111111111111 there", 100, "found [redacted-card-number] there", false);
+        check("plain", 3, "pla", true);
+        check("plain", 5, "plain", false);
+        check("ééé", 3, "é", true);
+        let url = format!("postgres://app:{}@db", "x".repeat(1000));
+        check(&url, 64, "postgres://app:[redacted-password]", true);
+        let pem = format!("-----BEGIN PRIVATE KEY-----{}", "MII".repeat(10_000));
+        check(&pem, 64, "[redacted-pem]", true);
+        // No more of it is looked at than it takes.
+        let long = "4111111111111111".repeat(180_000);
+        let (start, _) = redact_start(&long, 128);
+        assert!(start.len() < 512 && !start.contains(|c: char| c.is_ascii_digit()), "{start}");
     }
 
     #[test]
@@ -168,8 +318,15 @@ mod tests {
     }
 
     prop_compose! {
-        fn card()(digits in prop::collection::vec(0_u8..10, 12..19), gaps in prop::collection::vec("[ -]?", 19)) -> (String, String) {
-            let digits = with_check_digit(digits);
+        fn card()(
+            issuer in prop::sample::select(&["4|13", "36|14", "37|15", "4|16", "55|16", "2221|16", "62|17", "58|18", "4|19", "62|19"][..]),
+            digits in prop::collection::vec(0_u8..10, 19),
+            gaps in prop::collection::vec("[ +*~#-]?", 19),
+        ) -> (String, String) {
+            let (prefix, length) = issuer.split_once('|').unwrap();
+            let length: usize = length.parse().unwrap();
+            let prefix = prefix.bytes().map(|digit| digit - b'0');
+            let digits = with_check_digit(prefix.chain(digits).take(length - 1).collect());
             let bare = digits.iter().map(|digit| char::from(b'0' + digit)).collect();
             let written = digits.iter().zip(gaps).map(|(digit, gap)| format!("{digit}{gap}")).collect::<String>();
             (bare, written.trim_end_matches([' ', '-']).to_owned())
