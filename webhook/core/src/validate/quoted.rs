@@ -2,20 +2,17 @@
 
 use std::fmt;
 
-use crate::secrets::redact;
+use crate::secrets::redact_start;
 
-/// The longest text that a message repeats, in characters.
+/// The longest text that a message repeats, in bytes.
 const LONGEST: usize = 128;
 
 /// A text as it was found, in quotes: without secrets, cut where it is long, and with escapes for what could pass for
 /// something else.
 pub(super) fn quoted(text: &str) -> impl fmt::Display {
-    fmt::from_fn(move |f| {
-        let shown = redact(text);
-        match shown.char_indices().nth(LONGEST) {
-            Some((end, _)) => write!(f, "{:?}… ({} bytes)", shown.get(..end).unwrap_or_default(), text.len()),
-            None => write!(f, "{shown:?}"),
-        }
+    fmt::from_fn(move |f| match redact_start(text, LONGEST) {
+        (shown, true) => write!(f, "{shown:?}… ({} bytes)", text.len()),
+        (shown, false) => write!(f, "{shown:?}"),
     })
 }
 

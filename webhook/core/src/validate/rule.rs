@@ -8,6 +8,7 @@ use crate::Request;
 use crate::compile::Facts;
 use crate::mutate::Selection;
 use crate::object::{Container, Pod, Reads};
+use crate::secrets::redact_start;
 use crate::traffic::TrafficSelector;
 use crate::validate::mesh::{MeshImages, is_mesh_s_own};
 
@@ -106,7 +107,7 @@ impl Report {
 
     /// Reports what was found at a field, and what is wanted there. An empty path is the object as a whole.
     pub(crate) fn violation(&mut self, path: impl fmt::Display, message: impl Into<String>) {
-        let mut path = format!("{}{path}", self.prefix);
+        let mut path = bounded(format_args!("{}{path}", self.prefix));
         if path.len() == self.prefix.len() {
             // The template as a whole.
             path.truncate(self.prefix.trim_end_matches('.').len());
@@ -118,4 +119,31 @@ impl Report {
     pub(crate) fn fail(&mut self, reason: impl Into<String>) {
         self.failures.push(reason.into());
     }
+}
+
+/// The longest path that is told, in bytes. The names of what is in an object may be as long as the object.
+const LONGEST_PATH: usize = 1024;
+
+/// A path, cut where it is long.
+fn bounded(path: fmt::Arguments<'_>) -> String {
+    /// Refuses what no longer counts, so that it isn't even written.
+    struct Start(String);
+
+    impl fmt::Write for Start {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            // Enough for a secret that the cut would go through.
+            let room = (8 * LONGEST_PATH).saturating_sub(self.0.len());
+            self.0.push_str(text.get(..text.floor_char_boundary(room)).unwrap_or(text));
+            if text.len() > room { Err(fmt::Error) } else { Ok(()) }
+        }
+    }
+
+    let mut start = Start(String::new());
+    // The only error is that there is enough of it.
+    let _ = fmt::write(&mut start, path);
+    if start.0.len() <= LONGEST_PATH {
+        return start.0;
+    }
+    let (shown, _) = redact_start(&start.0, LONGEST_PATH);
+    format!("{shown}…")
 }

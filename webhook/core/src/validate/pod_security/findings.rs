@@ -6,7 +6,7 @@ use std::fmt::{self, Display};
 use serde_json::Value;
 
 use super::Report;
-use crate::secrets::redact;
+use crate::secrets::redact_start;
 
 /// How many violations of one control are told one by one. A pod of a mebibyte has room for as many as make a
 /// gigabyte of messages.
@@ -120,10 +120,7 @@ pub(super) struct Cut<'t>(pub(super) &'t str);
 impl Display for Cut<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MOST: usize = 128;
-        let shown = redact(self.0);
-        match shown.char_indices().nth(MOST).and_then(|(end, _)| shown.get(..end)) {
-            None => f.write_str(&shown),
-            Some(start) => write!(f, "{start}…"),
-        }
+        let (shown, is_cut) = redact_start(self.0, MOST);
+        write!(f, "{shown}{}", if is_cut { "…" } else { "" })
     }
 }
