@@ -138,6 +138,13 @@ async fn m3_no_account_and_a_token_that_nobody_asked_for() -> Result<()> {
         .await?;
     let token = |pod: &mut Value| pod["spec"]["automountServiceAccountToken"] = json!(true);
     refused("mita", "mita", token, &["mita-hardening/application-without-token: "]).await?;
+    let projected = |pod: &mut Value| {
+        let volume =
+            json!({"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}});
+        pod["spec"]["volumes"] = json!([volume]);
+        pod["spec"]["automountServiceAccountToken"] = json!(false);
+    };
+    refused("mita", "mita", projected, &["mita-hardening/application-without-token: "]).await?;
     let accounts = example("mita")?.workloads()?;
     let mut backup = accounts
         .into_iter()
@@ -298,6 +305,18 @@ async fn v2_a_payment_service_that_goes_round_the_pool() -> Result<()> {
         "mini-visa",
         "payment-service",
         round,
+        &["mini-visa-pgbouncer/only-through-the-pool: spec.containers[payment-service]"],
+    )
+    .await?;
+    // Of two variables of one name the last one counts, so mutation finds one and leaves it.
+    let twice = |pod: &mut Value| {
+        let env = json!([{"name": "PGHOST", "value": "127.0.0.1"}, {"name": "PGHOST", "value": "postgres-payment"}]);
+        container(pod, "payment-service")["env"] = env;
+    };
+    refused(
+        "mini-visa",
+        "payment-service",
+        twice,
         &["mini-visa-pgbouncer/only-through-the-pool: spec.containers[payment-service]"],
     )
     .await
