@@ -150,3 +150,13 @@ fn runs(id: u32) -> bool {
     std::fs::read_to_string(Path::new("/proc").join(id.to_string()).join("stat"))
         .is_ok_and(|stat| !stat.contains(") Z "))
 }
+
+#[test]
+fn the_control_plane_to_work_with_says_how_it_is_used() -> Result<()> {
+    let program = env!("CARGO_BIN_EXE_control-plane");
+    let helped = Command::new(program).arg("--help").output()?;
+    assert!(helped.status.success() && String::from_utf8(helped.stdout)?.contains("Usage: control-plane"));
+    let wrong = Command::new(program).arg("start").output()?;
+    assert!(!wrong.status.success() && String::from_utf8(wrong.stderr)?.contains("Usage: control-plane"));
+    Ok(())
+}
