@@ -145,13 +145,14 @@ spec:
         .iter()
         .map(|rule| (rule["id"].as_str().unwrap(), rule["shortDescription"]["text"].as_str().unwrap()))
         .collect();
-    assert_eq!(said["shop/own-images"], "Where images come from and how they are named");
-    assert_eq!(said["shop/restricted"], "The Pod Security Standards, level restricted");
-    assert_eq!(said["shop/never"], "nothing may be here");
+    assert_eq!(said["shop/validate/own-images"], "Where images come from and how they are named");
+    assert_eq!(said["shop/validate/restricted"], "The Pod Security Standards, level restricted");
+    assert_eq!(said["shop/validate/never"], "nothing may be here");
     let whole = rules[0]["fullDescription"]["text"].as_str().unwrap();
     assert!(whole.contains("name: own-images") && whole.contains("- registry.example.com"), "{whole}");
     let results = run["results"].as_array().unwrap();
-    let images: Vec<&Value> = results.iter().filter(|result| result["ruleId"] == "shop/own-images").collect();
+    let images: Vec<&Value> =
+        results.iter().filter(|result| result["ruleId"] == "shop/validate/own-images").collect();
     assert_eq!(images.len(), 2);
     let print = |result: &Value| result["partialFingerprints"]["sallyport/v1"].clone();
     assert_ne!(print(images[0]), print(images[1]));

@@ -90,7 +90,7 @@ fn a_mutation_and_a_validation_of_one_name_are_two_entries() {
         1,
         &[
             "      1        ·        ·  audited/validate/token (mode Warn today)\n",
-            "      ·        1        ·  audited/mutate/token (mode Audit today)\n",
+            "      ·        2        ·  audited/mutate/token (mode Audit today)\n",
             ":5 audited/token refused spec.containers[root]: found root\n",
         ],
         &[],
