@@ -1,7 +1,8 @@
-//! What both gates share: field paths, diagnostics, names, selectors, durations, quantities, status conditions.
+//! What both gates share: field paths, diagnostics, names, selectors, durations, quantities, status conditions, card numbers.
 //!
 //! Everything here is pure: no clock, no environment, no file system, no network, no cluster.
 
+pub mod card;
 mod diagnostic;
 mod duration;
 mod glob;

@@ -52,6 +52,7 @@ mod tests {
             clusters: Clusters::default(),
             forwarded_for: Default::default(),
             verification: Default::default(),
+            logs_paths: false,
         };
         let compiled = compile(&configuration);
         let jwt = compiled.program.and_then(|program| program.jwt);

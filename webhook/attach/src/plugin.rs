@@ -37,6 +37,7 @@ impl Plugin {
             },
             forwarded_for: Default::default(),
             verification: Default::default(),
+            logs_paths: false,
         }
     }
 

@@ -37,7 +37,7 @@ async fn v3_every_call_is_logged_with_what_was_decided() -> Result<()> {
 async fn v8_a_card_number_reaches_no_log() -> Result<()> {
     let proxy = policy("mini-visa", "payment-service")?.start().await?;
     let spaced = "4111 1111 1111 1111";
-    let request = Request::post(format!("/payments?pan={CARD}&exp=12%2F30"))
+    let request = Request::post(format!("/payments/{CARD}?pan={CARD}&exp=12%2F30"))
         .header("x-card", CARD)
         .header("x-correlation-id", CARD)
         .header("referer", format!("https://shop.example/?pan={CARD}"))
@@ -49,6 +49,7 @@ async fn v8_a_card_number_reaches_no_log() -> Result<()> {
     // The application gets what was sent to it.
     ensure!(last_seen(&proxy)?["x-card"] == CARD);
     let lines = proxy.logged(1).await?;
+    ensure!(lines[0]["path"] == "/payments/[redacted-card-number]", "{lines:?}");
     let stats = proxy.envoy.admin("/stats").await?;
     for (what, text) in
         [("access log", format!("{lines:?}")), ("log", proxy.envoy.output()), ("metrics", stats)]

@@ -24,6 +24,9 @@ pub struct Configuration {
     /// Who checks signatures.
     #[serde(default, skip_serializing_if = "crate::resources::is_default")]
     pub verification: Verification,
+    /// Whether access logs take paths from the filter: without queries and card numbers.
+    #[serde(default, skip_serializing_if = "crate::resources::is_default")]
+    pub logs_paths: bool,
 }
 
 /// A policy's name.

@@ -27,6 +27,8 @@ pub use limit::{CountedBy, LimitProgram};
 pub struct Program {
     /// The policy.
     pub policy: PolicyName,
+    /// Whether access logs take paths from the filter.
+    pub logs_paths: bool,
     /// The hosts that it is about; none: all.
     pub hosts: Vec<HostPattern>,
     /// Whether verdicts are acted on.
@@ -91,13 +93,14 @@ pub fn check(spec: &TrafficPolicySpec) -> Diagnostics {
         clusters: Clusters::default(),
         forwarded_for: ForwardedFor::default(),
         verification: Verification::default(),
+        logs_paths: false,
     };
     compile(&configuration).findings
 }
 
 impl Program {
     fn compile(configuration: &Configuration, findings: &mut Diagnostics) -> Option<Self> {
-        let Configuration { policy, spec, clusters, forwarded_for, .. } = configuration;
+        let Configuration { policy, spec, clusters, forwarded_for, logs_paths, .. } = configuration;
         let at = FieldPath::of("spec");
         let jwt = spec
             .jwt
@@ -110,6 +113,7 @@ impl Program {
         let limits: Vec<LimitProgram> = limits.collect::<Option<_>>()?;
         Some(Self {
             policy: policy.clone(),
+            logs_paths: *logs_paths,
             hosts: spec.hosts.iter().map(|host| HostPattern::of(host)).collect(),
             enforces: spec.mode == TrafficMode::Enforce,
             fails_open: spec.failure_mode == FailureMode::Open,

@@ -5,8 +5,9 @@ use serde_json::{Map, Value, json};
 use super::any;
 use crate::Plugin;
 
-/// The access log: a line of JSON for each request, with what was decided. The query is left out, and so are headers
-/// that a client fills as it likes: both carry what must not stand in a log.
+/// The access log: a line of JSON for each request, with what was decided. The path is the filter's, without
+/// queries and card numbers, and headers that a client fills as it likes are left out: they carry what must not stand
+/// in a log.
 pub(super) fn render(plugins: &[Plugin], path: &str) -> Value {
     let mut fields = Map::new();
     for (name, format) in [
@@ -14,7 +15,7 @@ pub(super) fn render(plugins: &[Plugin], path: &str) -> Value {
         ("client", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"),
         ("method", "%REQ(:METHOD)%"),
         ("authority", "%REQ(:AUTHORITY)%"),
-        ("path", "%PATH(NQ)%"),
+        ("path", "%FILTER_STATE(wasm.sallyport_path:PLAIN)%"),
         ("protocol", "%PROTOCOL%"),
         ("status", "%RESPONSE_CODE%"),
         ("details", "%RESPONSE_CODE_DETAILS%"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use sallyport_traffic::FailureMode;
+use sallyport_traffic::program::Configuration;
 use serde_json::{Value, json};
 
 use super::{Options, any};
@@ -22,7 +23,8 @@ pub(super) fn render(plugins: &[Plugin], options: &Options) -> Vec<Value> {
 }
 
 fn filter(plugin: &Plugin, variables: &BTreeSet<String>, options: &Options) -> Value {
-    let configuration = json!(plugin.configuration()).to_string();
+    let configuration = Configuration { logs_paths: true, ..plugin.configuration() };
+    let configuration = json!(configuration).to_string();
     json!({
         "name": format!("sallyport/{}", plugin.name()),
         "typed_config": {

@@ -4,13 +4,13 @@
 //! written; who leaves it out of a log takes too much rather than too little (PCI DSS 4.0 requirement 3.3, and 10.3 for
 //! the logs themselves). Every search takes time linear in the text.
 
-mod card;
-mod digit;
 mod pattern;
 mod redact;
 mod token;
 
 use std::ops::Range;
+
+use sallyport_policy::card;
 
 pub use redact::{redact, redact_start};
 

@@ -5,7 +5,9 @@
 
 use std::borrow::Cow;
 
-use super::{Found, Kind, Look, card, pattern};
+use sallyport_policy::card;
+
+use super::{Found, Kind, Look, pattern};
 
 /// The text without what looks like a secret or a card number: `[redacted-card-number]` and the like stand there.
 ///

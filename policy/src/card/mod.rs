@@ -2,10 +2,12 @@
 //!
 //! A text is read once, and no more is kept of it than the digits of one number.
 
+mod digit;
+
 use std::collections::VecDeque;
 use std::ops::{Range, RangeInclusive};
 
-use super::digit::digit;
+use digit::digit;
 
 /// The digits of a card number: at most 19; the shortest that are in use have 13.
 const DIGITS: RangeInclusive<usize> = 13..=19;
@@ -138,7 +140,8 @@ fn tag(text: &str) -> Option<(usize, char)> {
 
 /// The places of what could be a card number: wherever as many digits as one has stand in a row, begin as a card's do
 /// and have its check digit; and what is written as people write one, whatever parts its groups.
-pub(super) fn possible(text: &str) -> Vec<Range<usize>> {
+#[must_use]
+pub fn possible(text: &str) -> Vec<Range<usize>> {
     if !has_enough_digits(text) {
         return Vec::new();
     }
@@ -156,7 +159,8 @@ pub(super) fn possible(text: &str) -> Vec<Range<usize>> {
 }
 
 /// Whether a card number stands in a text by itself, as people write them.
-pub(super) fn is_in(text: &str) -> bool {
+#[must_use]
+pub fn is_in(text: &str) -> bool {
     let mut is_in = false;
     if has_enough_digits(text) {
         written(text, &Joined::Gap, |_| {
