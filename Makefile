@@ -12,9 +12,10 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## build, start the webhook, send it the five example systems, show what it does
+demo: ## build, start the webhook and Envoys, send them what five systems send, show what they do
+	@e2e/tools/install envoy
 	@echo "building (a few minutes the first time)"
-	@$(CARGO) build --locked -q -p sallyport --bin sallyport --example demo
+	@$(CARGO) build --locked -q --workspace --bin sallyport --example demo
 	@$(TARGET)/debug/examples/demo
 
 # Of the whole workspace in one go: another selection of packages would build most dependencies a second time, with

@@ -40,6 +40,14 @@ impl Example {
         self.dir.join("policies")
     }
 
+    /// Its TrafficPolicies.
+    ///
+    /// # Errors
+    /// When the file is no YAML.
+    pub fn traffic_policies(&self) -> Result<Vec<Value>> {
+        read(&self.policies().join("traffic.yaml"))
+    }
+
     /// Its Namespace and what belongs to that: quotas and limits.
     ///
     /// # Errors

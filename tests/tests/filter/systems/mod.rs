@@ -2,14 +2,11 @@
 //!
 //! The tables in `manifests/examples/README.md` name these tests.
 
-use std::fs;
-
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use sallyport_tests::examples::Example;
 use sallyport_tests::proxy::{Proxy, Setup};
-use serde_json::Value;
 
 mod ai_imutis;
 mod financial_planning;
@@ -21,8 +18,7 @@ mod mita;
 fn policy(system: &str, name: &str) -> Result<Setup> {
     let examples = Example::all()?;
     let example = examples.iter().find(|example| example.name == system).context("no such example")?;
-    let file = example.policies().join("traffic.yaml");
-    let documents: Vec<Value> = serde_saphyr::from_multiple(&fs::read_to_string(file)?)?;
+    let documents = example.traffic_policies()?;
     let policy = documents.iter().find(|policy| policy["metadata"]["name"] == name);
     Setup::of(&policy.with_context(|| format!("{system} has no TrafficPolicy {name}"))?.to_string())
 }

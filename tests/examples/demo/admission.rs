@@ -1,74 +1,41 @@
-//! What `make demo` shows: the webhook, called as the API server calls it, on the five example systems.
-//!
-//! Starts the program with TLS on loopback, sends every pod and every other object of the examples as an
-//! AdmissionReview, and prints what the answers say was injected, and by which policy entry.
+//! The webhook, called as the API server calls it, with every object of the five systems.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anstyle::{AnsiColor, Color, Style};
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use sallyport::source::{Document, read};
 use sallyport_admission::offline::{apply_defaults, pod_of};
 use sallyport_admission::{GroupVersionKind, PodBearing};
+use sallyport_tests::registration::Server as _;
+use sallyport_tests::webhook::Webhook;
 use serde_json::{Value, json};
 
-const SYSTEMS: [(&str, &str); 5] = [
-    ("mita", "a financial application on Helm"),
-    ("financial-planning", "an API on Istio"),
-    ("ai-imutis", "an AI backend with its own PostgreSQL and Redis"),
-    ("mini-visa", "card payments"),
-    ("media-platform", "an API, media processing and workers"),
-];
+use crate::{CYAN, FAINT, GREEN, STRONG, SYSTEMS, YELLOW};
 
-const STRONG: Style = Style::new().bold();
-const FAINT: Style = Style::new().dimmed();
-const GREEN: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Green)));
-const CYAN: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Cyan)));
-const YELLOW: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Yellow)));
-
-fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("demo: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run() -> anyhow::Result<()> {
-    let examples = Path::new("manifests/examples");
-    if !examples.is_dir() {
-        bail!("run this from the root of the repository: `make demo`");
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(demo(examples))
-}
-
-async fn demo(examples: &Path) -> anyhow::Result<()> {
-    let folder = tempfile::tempdir()?;
+/// Sends every object, and prints what the answers say was injected, and by which policy entry.
+pub(crate) async fn show(examples: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     let policies: Vec<PathBuf> =
         SYSTEMS.iter().map(|(name, _)| examples.join(name).join("policies")).collect();
-    let webhook = Webhook::start(&policies, folder.path())?;
-    let mut out = anstream::stdout();
+    let mut webhook = Webhook::start(&program()?, &policies).await?;
+    let serving = webhook.log().says("serving").await?;
+    let client = ApiServer::of(&webhook)?;
     writeln!(
         out,
-        "\n{STRONG}Sallyport{STRONG:#}  five systems, one webhook, every object sent as the API server sends it\n"
+        "\n{STRONG}The first gate{STRONG:#}  one webhook, every object sent as the API server sends it\n"
     )?;
     writeln!(
         out,
         "  {FAINT}webhook {FAINT:#} {}  {FAINT}TLS, certificate made for this run{FAINT:#}",
-        webhook.url
+        client.url
     )?;
     writeln!(
         out,
         "  {FAINT}policies{FAINT:#} {} WorkloadPolicies, manifests/examples/*/policies",
-        webhook.policies
+        serving["policies"]
     )?;
 
     let (mut asked, mut changed, mut fields) = (0, 0, 0);
@@ -82,7 +49,7 @@ async fn demo(examples: &Path) -> anyhow::Result<()> {
         let mut unchanged = Vec::new();
         for document in &documents {
             let object = asked_about(document);
-            let answer = webhook.review(&object.kind, &object.value).await?;
+            let answer = client.review(&object.kind, &object.value).await?;
             asked += 1;
             if answer.set.is_empty() {
                 unchanged.push(object.title);
@@ -114,47 +81,31 @@ async fn demo(examples: &Path) -> anyhow::Result<()> {
     )?;
     let try_it = "target/debug/sallyport explain -p manifests/examples/mita/policies manifests/examples/mita/workloads";
     writeln!(out, "\nWhich line of which policy did what:\n  {try_it}\n")?;
-    webhook.stop()
+    webhook.ask_to_end()?;
+    let status = webhook.ended().await?;
+    if status.success() { Ok(()) } else { bail!("the webhook ended with {status}") }
 }
 
-/// The program, running.
-struct Webhook {
-    child: Child,
+/// The program, which is built beside this one.
+fn program() -> anyhow::Result<PathBuf> {
+    let here = std::env::current_exe()?;
+    let program = here.ancestors().nth(2).map(|target| target.join("sallyport"));
+    program
+        .filter(|program| program.is_file())
+        .context("the program is not built: `cargo build --workspace --bin sallyport`")
+}
+
+/// Calls the webhook as an API server does.
+struct ApiServer {
     url: String,
-    policies: u64,
     client: reqwest::Client,
 }
 
-/// How long the program may take to start.
-const START: Duration = Duration::from_secs(20);
-
-impl Webhook {
-    fn start(policies: &[PathBuf], folder: &Path) -> anyhow::Result<Self> {
-        let program = std::env::current_exe()?
-            .ancestors()
-            .nth(2)
-            .map(|target| target.join("sallyport"))
-            .filter(|program| program.is_file())
-            .context("the program is not built: `cargo build -p sallyport`")?;
-        let ca = folder.join("ca.pem");
-        let mut command = Command::new(program);
-        command.args(["serve", "--standalone", "--log-format", "json", "--listen", "127.0.0.1:0"]);
-        command.args(["--operations", "127.0.0.1:0", "--ca-file"]).arg(&ca);
-        for folder in policies {
-            command.arg("--policies").arg(folder);
-        }
-        let mut child = command.stderr(Stdio::piped()).stdin(Stdio::null()).spawn()?;
-        let log = child.stderr.take().context("the program has no log")?;
-        let (url, policies, rest) = listening(log)?;
-        // Whoever stops reading a pipe stops its writer.
-        std::thread::spawn(move || rest.lines().map_while(Result::ok).for_each(drop));
-        let authority = reqwest::Certificate::from_pem(&std::fs::read(&ca)?)?;
-        let client = reqwest::Client::builder()
-            .tls_certs_only([authority])
-            .no_proxy()
-            .connect_timeout(START)
-            .build()?;
-        Ok(Self { child, url, policies, client })
+impl ApiServer {
+    fn of(webhook: &Webhook) -> anyhow::Result<Self> {
+        let authority = reqwest::Certificate::from_pem(webhook.ca_pem().as_bytes())?;
+        let client = reqwest::Client::builder().tls_certs_only([authority]).no_proxy().build()?;
+        Ok(Self { url: format!("https://{}", webhook.admission()), client })
     }
 
     /// Sends an object as a new one, and reads the answer.
@@ -179,37 +130,6 @@ impl Webhook {
         let status = response.status();
         let body: Value = response.json().await.with_context(|| format!("the webhook answered {status}"))?;
         Answer::read(&body["response"], object)
-    }
-
-    fn stop(mut self) -> anyhow::Result<()> {
-        Command::new("kill").arg(self.child.id().to_string()).status()?;
-        let status = self.child.wait()?;
-        if status.success() { Ok(()) } else { bail!("the webhook ended with {status}") }
-    }
-}
-
-impl Drop for Webhook {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-    }
-}
-
-/// Reads the log until the program says where it listens.
-fn listening(log: impl std::io::Read) -> anyhow::Result<(String, u64, BufReader<impl std::io::Read>)> {
-    let mut log = BufReader::new(log);
-    let mut said = String::new();
-    loop {
-        let mut line = String::new();
-        if log.read_line(&mut line)? == 0 {
-            bail!("the webhook did not start:\n{said}");
-        }
-        if let Ok(event) = serde_json::from_str::<Value>(&line)
-            && event["message"] == "serving"
-            && let Some(address) = event["webhook"].as_str()
-        {
-            return Ok((format!("https://{address}"), event["policies"].as_u64().unwrap_or_default(), log));
-        }
-        said.push_str(&line);
     }
 }
 
