@@ -16,6 +16,7 @@ demo: ## build, start the webhook and Envoys, send them what five systems send, 
 	@e2e/tools/install envoy
 	@echo "building (a few minutes the first time)"
 	@$(CARGO) build --locked -q --workspace --bin sallyport --example demo
+	@wasm-filter/build > /dev/null
 	@$(TARGET)/debug/examples/demo
 
 # Of the whole workspace in one go: another selection of packages would build most dependencies a second time, with
