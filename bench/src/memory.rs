@@ -24,6 +24,9 @@ pub(crate) async fn run(program: &Path, reviews: &Reviews, load: Load, many: u64
     let calls = &both.context("both are asked for")?.calls;
     let mut sent = 0;
     for upto in [FEW, many] {
+        if upto <= sent {
+            continue;
+        }
         let load = Load { warm_up: Duration::ZERO, until: Until::Calls(upto - sent), ..load };
         tokio::task::block_in_place(|| send(&server.target, calls, &load))?;
         sent = upto;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use sallyport::server::{Config, Gate, Identity, Judgement, Share};
@@ -91,14 +92,14 @@ struct Closure<F> {
 }
 
 impl<F: Fn(&Request) -> Option<Value> + Send + Sync + 'static> Gate for Closure<F> {
-    fn mutate(&self, request: &Request, _: Share) -> Judgement {
+    fn mutate(&self, request: &Request, _: Share, _: Instant) -> Judgement {
         let mutated = (self.mutate)(request);
         self.calls.fetch_add(1, Ordering::SeqCst);
         let patch = mutated.as_ref().map(|mutated| json_patch::diff(&request.object, mutated));
         Decision { allowed: true, patch: patch.unwrap_or_default(), mutated, ..Decision::default() }.into()
     }
 
-    fn validate(&self, _: &Request, _: Share) -> Judgement {
+    fn validate(&self, _: &Request, _: Share, _: Instant) -> Judgement {
         Decision { allowed: true, ..Decision::default() }.into()
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use sallyport_admission::{
     Awaited, Context, Decision, Finding, Mode, Policy, Request, Source, mutate, validate,
@@ -13,10 +13,6 @@ use sallyport_policy::{GROUP, Severity};
 use crate::policies::{InForce, Store, load};
 use crate::server::{Gate, Judgement, Share};
 use crate::source::{SourceText, parse};
-
-/// The longest that an API server waits for a webhook (`timeoutSeconds` is at most 30). A decision that takes longer is
-/// given up, so that it doesn't keep those that somebody waits for from a thread and from memory.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Decides over the policies of a store.
 #[derive(Debug)]
@@ -45,19 +41,17 @@ impl PolicyGate {
 }
 
 impl Gate for PolicyGate {
-    fn mutate(&self, request: &Request, share: Share) -> Judgement {
+    fn mutate(&self, request: &Request, share: Share, deadline: Instant) -> Judgement {
         let in_force = self.current();
-        let decision = mutate(&in_force.set, request, &context(&in_force, request, share));
+        let is_awaited = || Instant::now() < deadline;
+        let decision = mutate(&in_force.set, request, &context(&in_force, request, share, &is_awaited));
         Judgement { decision, policies: Some(Arc::clone(&in_force.digest)) }
     }
 
-    fn validate(&self, request: &Request, share: Share) -> Judgement {
+    fn validate(&self, request: &Request, share: Share, deadline: Instant) -> Judgement {
         let in_force = self.current();
-        let began = Instant::now();
-        let is_awaited = || began.elapsed() < LONGEST_WAIT;
-        let context =
-            Context { awaited: Awaited::while_true(&is_awaited), ..context(&in_force, request, share) };
-        let decision = validate(&in_force.set, request, &context);
+        let is_awaited = || Instant::now() < deadline;
+        let decision = validate(&in_force.set, request, &context(&in_force, request, share, &is_awaited));
         Judgement { decision, policies: Some(Arc::clone(&in_force.digest)) }
     }
 
@@ -105,9 +99,17 @@ impl Gate for PolicyGate {
     }
 }
 
-fn context<'l>(in_force: &'l InForce, request: &Request, share: Share) -> Context<'l> {
+/// A decision that nobody waits for any more is given up, so that it doesn't keep those that somebody waits for from a
+/// thread and from memory.
+fn context<'l>(
+    in_force: &'l InForce,
+    request: &Request,
+    share: Share,
+    is_awaited: &'l dyn Fn() -> bool,
+) -> Context<'l> {
     let namespace = in_force.namespace(&request.namespace);
-    Context { namespace, now: unix_seconds(), failure_policy: share, ..Context::default() }
+    let awaited = Awaited::while_true(is_awaited);
+    Context { namespace, now: unix_seconds(), failure_policy: share, awaited }
 }
 
 /// The time in seconds since 1970.

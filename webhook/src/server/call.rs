@@ -197,7 +197,7 @@ async fn decide(
     let memory = Arc::clone(&admission.memory);
     let checks = endpoint == Endpoint::ValidatePolicies;
     if !checks && bytes.len() <= INLINE_BYTES && weight <= INLINE_WEIGHT {
-        return judge(gate.as_ref(), endpoint, &bytes, &memory);
+        return judge(gate.as_ref(), endpoint, &bytes, deadline.into_std(), &memory);
     }
     let missed = |_| Failure::Deadline(allowance);
     let permits = u32::try_from(weight).map_err(|_| Failure::Overload)?;
@@ -214,7 +214,7 @@ async fn decide(
     let judging = tokio::task::spawn_blocking(move || {
         // Held until the work ends, also where nobody waits for it any more.
         let _held = (thread, room, held);
-        span.in_scope(|| judge(gate.as_ref(), endpoint, &bytes, &memory))
+        span.in_scope(|| judge(gate.as_ref(), endpoint, &bytes, deadline.into_std(), &memory))
     });
     timeout_at(deadline, judging).await.map_err(missed)?.unwrap_or(Err(Failure::Panicked))
 }
@@ -224,6 +224,7 @@ pub(super) fn judge(
     gate: &dyn Gate,
     endpoint: Endpoint,
     body: &[u8],
+    deadline: std::time::Instant,
     memory: &Arc<Semaphore>,
 ) -> Result<Decided, Failure> {
     let judged = catch_unwind(AssertUnwindSafe(|| {
@@ -232,8 +233,8 @@ pub(super) fn judge(
                 return Err(Failure::TooManyContainers);
             }
             Ok(match endpoint {
-                Endpoint::Mutate(share) => gate.mutate(request, share),
-                Endpoint::Validate(share) => gate.validate(request, share),
+                Endpoint::Mutate(share) => gate.mutate(request, share, deadline),
+                Endpoint::Validate(share) => gate.validate(request, share, deadline),
                 Endpoint::ValidatePolicies => gate.check_resource(request),
             })
         };

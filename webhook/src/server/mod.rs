@@ -6,9 +6,9 @@
 //! `/readyz`, `/metrics`). What to answer is asked of a [`Gate`], so the server runs, and is tested, without policies.
 //!
 //! A call passes, in this order: connection limit → TLS → routes → headers → limit of calls → body, within its limit, the
-//! memory of all bodies and the deadline → its weight → [`review`] → [`Gate`] → [`response`] → audit log. A body that is no AdmissionReview is answered 4xx with one sentence. Shed
-//! load, a missed deadline and a panic are answered 503: whether that refuses or admits is the webhook
-//! configuration's `failurePolicy` to say, not ours.
+//! memory of all bodies and the deadline → its weight → [`review`] → [`Gate`] → [`response`] → audit log. A body that is
+//! no AdmissionReview is answered 4xx with one sentence. Shed load, a missed deadline and a panic are answered 503:
+//! whether that refuses or admits is the webhook configuration's `failurePolicy` to say, not ours.
 //!
 //! ```no_run
 //! # use std::sync::Arc;
@@ -49,6 +49,7 @@ mod verdict;
 mod weight;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use sallyport_admission::{Decision, Mode, Request};
 
@@ -78,11 +79,11 @@ impl From<Decision> for Judgement {
 /// The methods are called on the server's own threads and are expected to compute, not to wait: a review of up to
 /// 64 KiB is decided where it was read, a larger one on a thread of its own. A panic in any of them is answered 503.
 pub trait Gate: Send + Sync + 'static {
-    /// What a workload is given: `POST /mutate`.
-    fn mutate(&self, request: &Request, share: Share) -> Judgement;
+    /// What a workload is given: `POST /mutate`. Nobody waits for it after `deadline`.
+    fn mutate(&self, request: &Request, share: Share, deadline: Instant) -> Judgement;
 
-    /// What a workload is refused for: `POST /validate`. A patch is not returned.
-    fn validate(&self, request: &Request, share: Share) -> Judgement;
+    /// What a workload is refused for: `POST /validate`. A patch is not returned. Nobody waits for it after `deadline`.
+    fn validate(&self, request: &Request, share: Share, deadline: Instant) -> Judgement;
 
     /// Decides about one of Sallyport's own resources: `POST /validate-policies`. A patch is not returned.
     fn check_resource(&self, request: &Request) -> Judgement;

@@ -124,6 +124,7 @@ fn describe(request: &Request) {
 mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
+    use std::time::{Duration, Instant};
 
     use sallyport_admission::Decision;
     use serde_json::{Value, json};
@@ -165,11 +166,11 @@ mod tests {
     struct Refusing;
 
     impl Gate for Refusing {
-        fn mutate(&self, _: &Request, _: Share) -> Judgement {
+        fn mutate(&self, _: &Request, _: Share, _: Instant) -> Judgement {
             Judgement::default()
         }
 
-        fn validate(&self, _: &Request, _: Share) -> Judgement {
+        fn validate(&self, _: &Request, _: Share, _: Instant) -> Judgement {
             Judgement::default()
         }
 
@@ -180,6 +181,10 @@ mod tests {
         fn ready(&self) -> Result<(), String> {
             Ok(())
         }
+    }
+
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(60)
     }
 
     fn memory() -> Arc<Semaphore> {
@@ -200,7 +205,8 @@ mod tests {
         let lines = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).without_time();
         let told = || {
             let span = span(Endpoint::ValidatePolicies);
-            let judged = span.in_scope(|| judge(&Refusing, Endpoint::ValidatePolicies, &body, &memory()));
+            let judged =
+                span.in_scope(|| judge(&Refusing, Endpoint::ValidatePolicies, &body, later(), &memory()));
             span.in_scope(|| tracing::info!(verdict = judged.unwrap().verdict.name(), "decided"));
             log.take()
         };
@@ -249,16 +255,16 @@ mod tests {
     struct Allowing;
 
     impl Gate for Allowing {
-        fn mutate(&self, _: &Request, _: Share) -> Judgement {
+        fn mutate(&self, _: &Request, _: Share, _: Instant) -> Judgement {
             Decision { allowed: true, ..Decision::default() }.into()
         }
 
-        fn validate(&self, request: &Request, share: Share) -> Judgement {
-            self.mutate(request, share)
+        fn validate(&self, request: &Request, share: Share, deadline: Instant) -> Judgement {
+            self.mutate(request, share, deadline)
         }
 
         fn check_resource(&self, request: &Request) -> Judgement {
-            self.mutate(request, None)
+            self.mutate(request, None, later())
         }
 
         fn ready(&self) -> Result<(), String> {
@@ -279,7 +285,9 @@ mod tests {
                 tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).with_max_level(level);
             tracing::subscriber::with_default(lines.finish(), || {
                 let span = span(Endpoint::Mutate(None));
-                assert!(span.in_scope(|| judge(gate, Endpoint::Mutate(None), &body, &memory())).is_ok());
+                assert!(
+                    span.in_scope(|| judge(gate, Endpoint::Mutate(None), &body, later(), &memory())).is_ok()
+                );
                 span.in_scope(|| tracing::info!("told"));
             });
             log.take().contains("uid=\"u-1\"")

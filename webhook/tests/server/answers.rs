@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use reqwest::Version;
 use sallyport::server::{Gate, Judgement, Share};
@@ -127,7 +128,7 @@ struct Looking {
 }
 
 impl Gate for Looking {
-    fn mutate(&self, request: &Request, _: Share) -> Judgement {
+    fn mutate(&self, request: &Request, _: Share, _: Instant) -> Judgement {
         self.reads.fetch_or(self.begins, Ordering::SeqCst);
         let shown =
             [&request.object, &request.old_object].map(|o| o["metadata"].get("managedFields").is_some());
@@ -140,12 +141,12 @@ impl Gate for Looking {
         Decision { warnings: vec![warning], ..allowed() }.into()
     }
 
-    fn validate(&self, request: &Request, share: Share) -> Judgement {
-        self.mutate(request, share)
+    fn validate(&self, request: &Request, share: Share, deadline: Instant) -> Judgement {
+        self.mutate(request, share, deadline)
     }
 
     fn check_resource(&self, request: &Request) -> Judgement {
-        self.mutate(request, None)
+        self.mutate(request, None, Instant::now())
     }
 
     fn reads_managed_fields(&self) -> bool {

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Instant;
 
 use sallyport::server::{Gate, Judgement, Share};
 use sallyport_admission::{Decision, Request};
@@ -29,11 +30,11 @@ impl Fake {
 }
 
 impl Gate for Fake {
-    fn mutate(&self, request: &Request, _: Share) -> Judgement {
+    fn mutate(&self, request: &Request, _: Share, _: Instant) -> Judgement {
         (self.decide)(request).into()
     }
 
-    fn validate(&self, request: &Request, _: Share) -> Judgement {
+    fn validate(&self, request: &Request, _: Share, _: Instant) -> Judgement {
         (self.decide)(request).into()
     }
 

@@ -76,6 +76,21 @@ fn fail(source: &Source, mode: Mode, fails_closed: bool, reason: &str, decision:
     findings.push(Finding { source: source.clone(), mode, path: String::new(), message });
 }
 
+/// Where nobody waits any more, this entry and what comes behind it were not asked: what was not judged must not pass,
+/// whatever the entry's mode is. Once is enough said.
+fn give_up(next: &Source, decision: &mut Decision) {
+    const MESSAGE: &str = "not asked, nor is what comes behind it: nobody waits for the decision any more";
+    decision.allowed = false;
+    if decision.violations.last().is_none_or(|last| last.message != MESSAGE) {
+        decision.violations.push(Finding {
+            source: next.clone(),
+            mode: Mode::Enforce,
+            path: String::new(),
+            message: MESSAGE.to_owned(),
+        });
+    }
+}
+
 /// The exception that leaves this entry of a policy out for one of these objects.
 fn exception<'s>(
     set: &'s PolicySet,

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::{author, exception, fail, is_genuine_mirror, matching, subject};
+use super::{author, exception, fail, give_up, is_genuine_mirror, matching, subject};
 use crate::compile::{CompiledEntry, Facts};
 use crate::difference::difference;
-use crate::mutate::{Outcome, Plan, run};
+use crate::mutate::{Plan, run};
 use crate::object::{Fields, PodBearing, Reach, get, get_list};
 use crate::set::PolicySet;
 use crate::{Change, Context, Decision, Finding, Mode, Namespace, Operation, Request};
@@ -33,14 +33,15 @@ pub fn mutate(set: &PolicySet, request: &Request, context: &Context<'_>) -> Deci
     }
 
     let enforced: Vec<&CompiledEntry> = entries.iter().copied().filter(|e| e.mode == Mode::Enforce).collect();
-    let plan = Plan { entries: enforced, kind, reach };
-    let object = record(&plan, run(&plan, &facts, &request.object), |_| true, &mut decision);
+    let plan = Plan { entries: enforced, kind, reach, awaited: context.awaited };
+    let Some(object) = record(&plan, &facts, &request.object, |_| true, &mut decision) else {
+        return decision;
+    };
 
     // What Warn and Audit would do, they would do to the object that the enforced entries leave.
     if plan.entries.len() < entries.len() {
-        let unreturned = Plan { entries, kind, reach };
-        let would_be = run(&unreturned, &facts, &object);
-        record(&unreturned, would_be, |mode| mode != Mode::Enforce, &mut decision);
+        let unreturned = Plan { entries, ..plan };
+        record(&unreturned, &facts, &object, |mode| mode != Mode::Enforce, &mut decision);
     }
     if !decision.allowed {
         decision.changes.retain(|change| change.mode != Mode::Enforce);
@@ -133,8 +134,23 @@ fn entries<'s>(
     entries
 }
 
-/// Adds what the plan's entries of some modes did, or would have done, to the decision. The object that they leave.
-fn record(plan: &Plan<'_>, outcome: Outcome, modes: impl Fn(Mode) -> bool, decision: &mut Decision) -> Value {
+/// Adds what the plan's entries of some modes do to the object, or would do, to the decision. The object that they
+/// leave; `None` where nobody waits for it any more, and the request is refused.
+fn record(
+    plan: &Plan<'_>,
+    facts: &Facts<'_>,
+    object: &Value,
+    modes: impl Fn(Mode) -> bool,
+    decision: &mut Decision,
+) -> Option<Value> {
+    let outcome = match run(plan, facts, object) {
+        Ok(outcome) => outcome,
+        Err(next) => {
+            decision.changes.clear();
+            give_up(&plan.entries.get(next)?.source, decision);
+            return None;
+        }
+    };
     let entry = |position: usize| plan.entries.get(position).copied().filter(|entry| modes(entry.mode));
     decision.changes.extend(outcome.changes.into_iter().filter_map(|change| {
         let entry = entry(change.entry)?;
@@ -160,5 +176,5 @@ fn record(plan: &Plan<'_>, outcome: Outcome, modes: impl Fn(Mode) -> bool, decis
             fail(&entry.source, entry.mode, entry.fails_closed, &failure.reason, decision);
         }
     }
-    outcome.object
+    Some(outcome.object)
 }

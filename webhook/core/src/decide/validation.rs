@@ -6,7 +6,7 @@ use super::binding::{is_binding, metadata_brought};
 use super::controller::{handling, pod_to_be};
 use super::mutation::is_kept;
 use super::update::{changes_nothing_judged, keeps_template};
-use super::{MIRROR_ANNOTATION, exception, fail, is_genuine_mirror, is_mirror, matching, subject};
+use super::{MIRROR_ANNOTATION, exception, fail, give_up, is_genuine_mirror, is_mirror, matching, subject};
 use crate::compile::{CompiledRule, Facts, Policy};
 use crate::exceptions::Excepted;
 use crate::object::{Pod, PodBearing, Reads};
@@ -154,7 +154,7 @@ impl Judge<'_> {
 
     fn judge(&mut self, policy: &Policy, rule: &CompiledRule, mode: Mode, place: &Place<'_>) {
         if !self.awaited.is() {
-            return self.give_up(rule);
+            return give_up(&rule.source, &mut self.decision);
         }
         let mut report = Report::within(place.prefix);
         match rule.conditions.hold(place.facts, place.object, place.kind) {
@@ -203,21 +203,6 @@ impl Judge<'_> {
         for reason in report.failures {
             let closed = rule.fails_closed && mode == Mode::Enforce && exception.is_none();
             fail(&rule.source, mode, closed, &reason, &mut self.decision);
-        }
-    }
-
-    /// What was not judged must not pass, whatever the entry's mode is. Once is enough said.
-    fn give_up(&mut self, rule: &CompiledRule) {
-        const MESSAGE: &str =
-            "not judged, nor is what comes behind it: nobody waits for the decision any more";
-        self.decision.allowed = false;
-        if self.decision.violations.last().is_none_or(|last| last.message != MESSAGE) {
-            self.decision.violations.push(Finding {
-                source: rule.source.clone(),
-                mode: Mode::Enforce,
-                path: String::new(),
-                message: MESSAGE.to_owned(),
-            });
         }
     }
 

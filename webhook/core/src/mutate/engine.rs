@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::log::{Log, LoggedChange, LoggedSkip};
 use super::transformation::{Phase, Subject};
+use crate::Awaited;
 use crate::compile::{CompiledEntry, Facts};
 use crate::object::{Pod, PodBearing, Reach};
 
@@ -18,6 +19,7 @@ pub(crate) struct Plan<'p> {
     pub(crate) entries: Vec<&'p CompiledEntry>,
     pub(crate) kind: Option<PodBearing>,
     pub(crate) reach: Reach<'p>,
+    pub(crate) awaited: Awaited<'p>,
 }
 
 /// The object as the entries leave it, and the log of how. Logged entries are positions in the plan.
@@ -33,14 +35,28 @@ pub(crate) struct Outcome {
 /// third. Longer chains than this are taken for endless ones.
 const ROUNDS: usize = 4;
 
+/// Why entries left no object.
+enum Unsettled {
+    /// These went on changing it.
+    Restless(Vec<usize>),
+    /// Nobody waits any more. This entry was next.
+    Abandoned(usize),
+}
+
 /// Applies the plan's entries to `object`.
-pub(crate) fn run(plan: &Plan<'_>, facts: &Facts<'_>, object: &Value) -> Outcome {
+///
+/// # Errors
+/// When nobody waits for it any more: the entry that was next.
+pub(crate) fn run(plan: &Plan<'_>, facts: &Facts<'_>, object: &Value) -> Result<Outcome, usize> {
     let mut left_out: Vec<LoggedSkip> = Vec::new();
     loop {
         let mut outcome = settle(plan, facts, object, &left_out);
         let (blamed, reasons) = match outcome {
             Ok(ref mut settled) => missing_volumes(plan, settled),
-            Err(ref restless) => (restless.clone(), vec![RESTLESS.to_owned(); restless.len()]),
+            Err(Unsettled::Restless(ref restless)) => {
+                (restless.clone(), vec![RESTLESS.to_owned(); restless.len()])
+            }
+            Err(Unsettled::Abandoned(next)) => return Err(next),
         };
         // Every turn leaves out at least one entry more, so there are no more turns than entries.
         let before = left_out.len();
@@ -52,16 +68,16 @@ pub(crate) fn run(plan: &Plan<'_>, facts: &Facts<'_>, object: &Value) -> Outcome
         match outcome {
             Ok(mut settled) if left_out.len() == before => {
                 settled.skips.extend(left_out);
-                return settled;
+                return Ok(settled);
             }
             _ if left_out.len() == before => {
                 // Nobody to blame, and yet no rest: the object stays as it was.
-                return Outcome {
+                return Ok(Outcome {
                     object: object.clone(),
                     changes: Vec::new(),
                     skips: left_out,
                     failures: Vec::new(),
-                };
+                });
             }
             _ => {}
         }
@@ -76,20 +92,20 @@ fn settle(
     facts: &Facts<'_>,
     object: &Value,
     left_out: &[LoggedSkip],
-) -> Result<Outcome, Vec<usize>> {
+) -> Result<Outcome, Unsettled> {
     let mut current = object.clone();
     let (mut changes, mut skips) = (Vec::new(), Vec::new());
     let mut failures: Vec<LoggedSkip> = Vec::new();
     for round in 0..=ROUNDS {
         // Seldom does a second round change anything, so the first that does is not compared with what it found.
         let before = (round > 1).then(|| current.clone());
-        let log = apply_once(plan, facts, &mut current, left_out);
+        let log = apply_once(plan, facts, &mut current, left_out).map_err(Unsettled::Abandoned)?;
         if !log.repeating.is_empty() {
-            return Err(log.repeating);
+            return Err(Unsettled::Restless(log.repeating));
         }
         let settled = log.changes.is_empty() || before.is_some_and(|before| before == current);
         if !settled && round == ROUNDS {
-            return Err(restless(&log));
+            return Err(Unsettled::Restless(restless(&log)));
         }
         skips.extend(log.skips);
         for failure in log.failures {
@@ -184,13 +200,22 @@ fn restless(log: &Log) -> Vec<usize> {
     entries
 }
 
-/// One round: containers are added first, then fields filled in, then patches applied.
-fn apply_once(plan: &Plan<'_>, facts: &Facts<'_>, object: &mut Value, left_out: &[LoggedSkip]) -> Log {
+/// One round: containers are added first, then fields filled in, then patches applied. Where nobody waits for it any
+/// more, the entry that was next.
+fn apply_once(
+    plan: &Plan<'_>,
+    facts: &Facts<'_>,
+    object: &mut Value,
+    left_out: &[LoggedSkip],
+) -> Result<Log, usize> {
     let mut log = Log::default();
     for phase in [Phase::Containers, Phase::Fields, Phase::Patches] {
         for (position, entry) in plan.entries.iter().enumerate() {
             if entry.transformation.phase() != phase || left_out.iter().any(|skip| skip.entry == position) {
                 continue;
+            }
+            if !plan.awaited.is() {
+                return Err(position);
             }
             log.enter(position);
             match entry.conditions.hold(facts, object, plan.kind) {
@@ -210,7 +235,7 @@ fn apply_once(plan: &Plan<'_>, facts: &Facts<'_>, object: &mut Value, left_out: 
             }
         }
     }
-    log
+    Ok(log)
 }
 
 /// Whether a patch would change its own result. All else is made so that it does not.

@@ -22,7 +22,7 @@ mod transformation;
 mod writable_paths;
 
 pub(crate) use add_container::AddContainer;
-pub(crate) use engine::{Outcome, Plan, run};
+pub(crate) use engine::{Plan, run};
 pub(crate) use env::EnvFill;
 pub(crate) use image_pull_policy::PullPolicy;
 pub(crate) use metadata::MetadataFill;

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use sallyport_admission::resources::FailurePolicy;
-use sallyport_admission::{Awaited, Context, Mode, validate};
+use sallyport_admission::{Awaited, Context, Mode, mutate, validate};
 use serde_json::json;
 
 use crate::{bad_pod, check, judge, policy, reading, set};
@@ -100,4 +100,19 @@ fn a_decision_that_nobody_waits_for_ends_before_the_next_entry_and_refuses() {
     let decision = validate(&set, &reading::creation(&bad_pod()), &context);
     check(&decision, &["p/second "], &["p/first "]);
     assert!(!decision.allowed && decision.violations[0].message.contains("nobody waits"), "{decision:?}");
+}
+
+#[test]
+fn a_mutation_that_nobody_waits_for_gives_nothing_and_refuses() {
+    let label = |name: &str| json!({"name": name, "metadata": {"labels": {(name): "x"}}});
+    for mode in ["Enforce", "Audit"] {
+        let set = set(&[policy("p", json!({"mode": mode, "mutate": [label("first"), label("second")]}))]);
+        let asked = Cell::new(0);
+        let is_awaited = || asked.replace(asked.get() + 1) < 1;
+        let context = Context { awaited: Awaited::while_true(&is_awaited), ..Context::default() };
+        let decision = mutate(&set, &reading::creation(&bad_pod()), &context);
+        check(&decision, &["p/second "], &[]);
+        assert!(!decision.allowed && decision.violations[0].message.contains("nobody waits"), "{decision:?}");
+        assert!(decision.patch.is_empty() && decision.mutated.is_none() && decision.changes.is_empty());
+    }
 }
