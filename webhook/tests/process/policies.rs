@@ -130,3 +130,44 @@ async fn series_of_the_policies_in_force_begin_at_zero() {
     assert!(is_refused(&program).await);
     assert_eq!(program.metric(violations).await, 1.0);
 }
+
+#[tokio::test]
+async fn an_image_of_the_mesh_that_the_operator_names_passes_images_in_the_tags_named() {
+    const IMAGES: &str = "\
+apiVersion: sallyport.dev/v1alpha1
+kind: WorkloadPolicy
+metadata: {name: images}
+spec:
+  match: {kinds: [Pod]}
+  validate:
+    - name: registries
+      images: {registries: [registry.example.com/shop]}
+";
+    let proxied = |tag: &str| {
+        let mut review = review("u");
+        let proxy = json!({
+            "name": "istio-proxy", "image": format!("mirror.example.com/istio/proxyv2:{tag}"),
+            "args": ["proxy", "sidecar"],
+        });
+        let app = json!({"name": "app", "image": "registry.example.com/shop/api:1"});
+        review["request"]["object"]["spec"] = json!({"containers": [app, proxy]});
+        review
+    };
+    let named = ["--mesh-image", "mirror.example.com/istio/proxyv2:1.30.*"];
+    for (args, passes) in [(&named[..], true), (&[][..], false)] {
+        let dir = Program::dir();
+        put(dir.path(), "images.yaml", IMAGES);
+        let mut command = Program::command(dir.path());
+        command.args(["--ca-file", "ca.pem"]).args(args);
+        let program = Program::run(dir, command, std::sync::mpsc::channel());
+        for (tag, passes) in [("1.30.2", passes), ("1.8.0", false)] {
+            let (_, answer) = program.post("/validate", &proxied(tag)).await;
+            assert!(answer.contains(&format!("\"allowed\":{passes}")), "{args:?} {tag}: {answer}");
+        }
+    }
+    let dir = Program::dir();
+    let wrong = Program::command(dir.path()).args(["--mesh-image", "not an image"]).output().unwrap();
+    let said = String::from_utf8_lossy(&wrong.stderr);
+    assert_eq!(wrong.status.code(), Some(2), "{said}");
+    assert!(said.contains("--mesh-image") && said.contains("expected repository[:tag][@digest]"), "{said}");
+}
