@@ -6,7 +6,10 @@
 
 mod pattern;
 mod redact;
+mod sure;
 mod token;
+mod value;
+mod wary;
 
 use std::ops::Range;
 
