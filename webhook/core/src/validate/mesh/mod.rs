@@ -4,13 +4,18 @@
 //! image which runs nothing but the mesh's own program: then whoever wrote it has gained nothing by it.
 
 mod image;
+mod mounts;
 mod program;
-mod surroundings;
+mod proxy_config;
+mod variables;
 
 pub(crate) use image::MeshImages;
 pub use image::{MESH_IMAGES, MeshImage, NotAMeshImage};
+pub(crate) use proxy_config::is_harmless;
 
-use crate::object::{ContainerList, Fields, get_str};
+use serde_json::Value;
+
+use crate::object::{ContainerList, Fields, get, get_list, get_str};
 
 /// The containers that injectors add.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +84,30 @@ fn kind(list: ContainerList, container: &Fields, images: &MeshImages) -> Option<
     is_own.then_some(kind)
 }
 
+/// Whether it is the address of Istio's control plane, of any revision, as the injector writes it: in the mesh's own
+/// namespace, where no author of workloads has a service.
+fn is_control_plane(address: &str) -> bool {
+    let Some((host, port)) = address.split_once(':') else { return false };
+    let mut labels = host.split('.');
+    let service = labels.next().unwrap_or_default();
+    let is_istiod = service
+        .strip_prefix("istiod")
+        .is_some_and(|revision| revision.is_empty() || revision.starts_with('-') && is_label(revision));
+    let domain: Vec<&str> = labels.collect();
+    let is_mesh_s =
+        matches!(domain[..], ["istio-system", "svc"] | ["istio-system", "svc", "cluster", "local"]);
+    is_istiod && is_mesh_s && matches!(port, "15012" | "15010")
+}
+
+fn is_label(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// Whether a list of the container holds nothing that isn't right; one that is no list holds who knows what.
+fn are_all(container: &Fields, field: &str, is_right: impl Fn(&Value) -> bool) -> bool {
+    get(container, &[field]).is_none_or(Value::is_array) && get_list(container, &[field]).iter().all(is_right)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -129,6 +158,29 @@ mod tests {
     }
 
     #[test]
+    fn what_the_injector_writes_is_the_mesh_s() {
+        let from = |path: &str| json!({"fieldRef": {"apiVersion": "v1", "fieldPath": path}});
+        let config = r#"{"discoveryAddress": "istiod-1-30.istio-system.svc:15012", "meshId": "shop",
+            "proxyMetadata": {"ISTIO_META_DNS_CAPTURE": "true"}, "gatewayTopology": {"numTrustedProxies": 1},
+            "readinessProbe": {"httpGet": {"port": 8080}}, "concurrency": 2}"#;
+        check(
+            ContainerList::Containers,
+            "istio-proxy",
+            ISTIO,
+            json!({"args": ["proxy", "sidecar"], "env": [
+                {"name": "CA_ADDR", "value": "istiod-1-30.istio-system.svc.cluster.local:15012"},
+                {"name": "POD_NAME", "valueFrom": from("metadata.name")},
+                {"name": "SERVICE_ACCOUNT", "valueFrom": from("spec.serviceAccountName")},
+                {"name": "GOMEMLIMIT", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory"}}},
+                {"name": "PROXY_CONFIG", "value": config},
+                {"name": "ISTIO_META_DNS_CAPTURE", "value": "true"},
+                {"name": "TRUST_DOMAIN", "value": "cluster.local"},
+            ]}),
+            (true, false),
+        );
+    }
+
+    #[test]
     fn a_container_that_runs_anything_of_its_author_s_is_not_the_mesh_s() {
         let exec = json!({"exec": {"command": ["sh", "-c", "id"]}});
         for more in [
@@ -157,6 +209,27 @@ mod tests {
             json!({"env": [{"name": "ISTIO_METAJSON_LABELS", "value": "{}"}]}),
             json!({"env": [{"name": "PROXY_CONFIG", "value": "{\"proxyMetadata\": {\"LD_PRELOAD\": \"x\"}}"}]}),
             json!({"env": [{"name": "PROXY_CONFIG", "value": "{\"proxy_metadata\": {\"GCONV_PATH\": \"x\"}}"}]}),
+            json!({"env": [{"name": "PROXY_CONFIG", "value": "{\"readinessProbe\": {\"exec\": {}}}"}]}),
+            json!({"env": [{"name": "PROXY_CONFIG", "value": "{\"readiness_probe\": {\"exec\": {}}}"}]}),
+            json!({"env": [{"name": "PROXY_CONFIG", "value": "{\"discoveryAddress\": \"evil.example:15012\"}"}]}),
+            json!({"env": [{"name": "PROXY_CONFIG", "value": "{\"statusPort\": 8080}"}]}),
+            json!({"env": [{"name": "PROXY_CONFIG", "value": "{\"proxyAdminPort\": 8081}"}]}),
+            json!({"env": [{"name": "PROXY_CONFIG", "value": "{\"interceptionMode\": \"NONE\"}"}]}),
+            json!({"env": [{"name": "PROXY_CONFIG", "value": "{\"configPath\": \"/x\"}"}]}),
+            json!({"env": [{"name": "PROXY_CONFIG", "value": "{\"runtimeValues\": {}}"}]}),
+            // The kubelet puts other variables in place of references.
+            json!({"env": [
+                {"name": "TRUST_DOMAIN", "value": "x\",\"binaryPath\":\"/usr/bin/python3"},
+                {"name": "PROXY_CONFIG", "value": "{\"meshId\":\"$(TRUST_DOMAIN)\"}"},
+            ]}),
+            json!({"env": [{"name": "CA_ADDR", "value": "evil.example:15012"}]}),
+            json!({"env": [{"name": "CA_ADDR", "value": "istiod.shop.svc:15012"}]}),
+            json!({"env": [{"name": "CA_ADDR", "value": "istiod.istio-system.svc.evil.example:15012"}]}),
+            json!({"env": [{"name": "ISTIO_META_INTERCEPTION_MODE", "value": "NONE"}]}),
+            json!({"env": [{"name": "POD_NAME", "value": "another"}]}),
+            json!({"env": [{"name": "POD_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]}),
+            json!({"env": [{"name": "SERVICE_ACCOUNT", "valueFrom": {"secretKeyRef": {"name": "x", "key": "y"}}}]}),
+            json!({"env": [{"name": "ISTIO_META_DNS_CAPTURE", "value": "$(X)"}]}),
             // What a variable holds must not become an option.
             json!({
                 "args": ["proxy", "sidecar", "--log_as_json", "$(POD_NAME)"],

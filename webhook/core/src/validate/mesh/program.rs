@@ -6,7 +6,8 @@
 use serde_json::Value;
 
 use super::Kind;
-use super::surroundings::{are_mounts, are_variables};
+use super::mounts::are_mounts;
+use super::variables::are_variables;
 use crate::object::{Fields, get};
 
 /// Whether no field of a container has another program run.

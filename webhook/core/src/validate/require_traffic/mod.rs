@@ -4,8 +4,7 @@
 //! to leave the proxy out, to leave ports out of its redirection, or to run another one; each of these is refused.
 
 mod proxy_annotations;
-mod proxy_config;
-mod proxy_volume;
+mod proxy_volumes;
 mod redirection;
 
 use std::fmt;
@@ -17,7 +16,7 @@ use super::mesh::{MeshImages, awaits_injection, is_mesh_s_own};
 use super::quoted::quoted;
 use super::shape::{ElementAt, FieldAt, list_in, object_in, type_of, wrong_type};
 use super::{Report, Rule, Subject};
-use crate::object::{Container, Fields, Keys, Pod, Reads, is_mesh_container};
+use crate::object::{Container, ContainerList, Fields, Keys, Pod, Reads, get_list, is_mesh_container};
 use crate::resources::TrafficRequirement;
 use crate::traffic::TrafficSelector;
 
@@ -89,7 +88,8 @@ impl Rule for RequireTraffic {
             judge_user(context, &"spec.securityContext", report);
         }
         judge_metadata(pod, subject.mesh_images, report);
-        proxy_volume::judge(pod, report);
+        proxy_volumes::judge(pod, report);
+        judge_router(pod, report);
         for container in pod.named_containers() {
             judge_container(&container, subject.mesh_images, report);
         }
@@ -148,6 +148,23 @@ fn is_injected(value: &str) -> bool {
     ["y", "yes", "true", "on", ""].iter().any(|yes| value.eq_ignore_ascii_case(yes))
 }
 
+/// A proxy that runs as a gateway's takes in what is sent to its own ports, and nothing that is sent to another container.
+fn judge_router(pod: Pod<'_>, report: &mut Report) {
+    let is_router = |container: &Container<'_>| {
+        let args = get_list(container.fields, &["args"]);
+        container.name() == "istio-proxy" && args.get(1).and_then(Value::as_str) == Some("router")
+    };
+    let has_others = pod.named_containers().any(|container| {
+        container.path.list == ContainerList::Containers && !is_mesh_container(container.name())
+    });
+    for container in pod.named_containers().filter(|container| has_others && is_router(container)) {
+        report.violation(
+            FieldAt(&container.path, "args"),
+            "found router beside another container; wanted sidecar, so that every port passes the proxy",
+        );
+    }
+}
+
 const STANDS: &str = "so that the redirection to the proxy stands";
 
 fn judge_container(container: &Container<'_>, mesh_images: &MeshImages, report: &mut Report) {
@@ -158,7 +175,7 @@ fn judge_container(container: &Container<'_>, mesh_images: &MeshImages, report: 
         redirection::judge(container, report);
     }
     if !is_proxy_s {
-        proxy_volume::judge_mounts(container, report);
+        proxy_volumes::judge_mounts(container, report);
     }
     if is_mesh_container(container.name()) && !is_proxy_s {
         report.violation(

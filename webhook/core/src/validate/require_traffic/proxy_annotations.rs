@@ -3,8 +3,12 @@
 //! Istio's resource annotations, <https://istio.io/latest/docs/reference/config/annotations/>. Those that are not here
 //! change how much the proxy may use, what it logs and where the pod's own calls go.
 
-use super::proxy_config;
 use crate::validate::MeshImages;
+use crate::validate::mesh::is_harmless;
+
+/// What is wanted of a pod's own ProxyConfig, in words.
+const CONFIG: &str =
+    "no options but harmless ones such as holdApplicationUntilProxyStarts, each on a line of its own";
 
 /// An annotation, and what it may be: what is wanted instead, where it is something else.
 type Annotation = (&'static str, fn(&str, &MeshImages) -> bool, &'static str);
@@ -33,7 +37,7 @@ const ANNOTATIONS: [Annotation; 16] = [
     ("sidecar.istio.io/userVolumeMount", |mounts, _| is_blank(mounts), "none"),
     ("inject.istio.io/templates", |names, _| names.trim() == "sidecar", "sidecar"),
     ("proxy.istio.io/overrides", |_, _| false, "none"),
-    ("proxy.istio.io/config", |config, _| proxy_config::is_harmless(config), proxy_config::WANTED),
+    ("proxy.istio.io/config", |config, _| is_harmless(config), CONFIG),
 ];
 
 /// The keys of all of them.

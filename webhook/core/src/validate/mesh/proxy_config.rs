@@ -1,17 +1,15 @@
-//! A pod's own ProxyConfig, in the annotation `proxy.istio.io/config`.
+//! Istio's ProxyConfig: what of it a pod's author may have written.
 //!
-//! It is YAML, and can name another Envoy binary, another bootstrap, another control plane, or switch interception off.
-//! So only what is known to be harmless passes, and only where it is written so plainly that there is no other reading
-//! of it: as a JSON object, or as a block of lines `option: value` from the first column on.
+//! It can name another Envoy binary, another bootstrap, another control plane, a command that is run for a probe, or
+//! switch interception off. So only what is known to be harmless passes.
 
 use serde_json::{Map, Value};
 
-/// What is wanted, in words.
-pub(super) const WANTED: &str =
-    "no options but harmless ones such as holdApplicationUntilProxyStarts, each on a line of its own";
+use super::is_control_plane;
+use super::variables::is_metadata;
 
 /// Options that say how long the proxy waits, how much it works and what it tells, and nothing of where traffic goes.
-const HARMLESS: [&str; 11] = [
+const HARMLESS: [&str; 10] = [
     "holdApplicationUntilProxyStarts",
     "terminationDrainDuration",
     "drainDuration",
@@ -22,11 +20,62 @@ const HARMLESS: [&str; 11] = [
     "proxyStatsMatcher",
     "extraStatTags",
     "statNameLength",
-    "readinessProbe",
 ];
 
-/// Whether it holds no option but harmless ones.
-pub(super) fn is_harmless(config: &str) -> bool {
+/// Options of a mesh's own configuration that are harmless too. What a gateway trusts of `X-Forwarded-For` counts at
+/// gateways only.
+const OF_THE_MESH: [&str; 10] = [
+    "meshId",
+    "serviceCluster",
+    "availabilityZone",
+    "gatewayTopology",
+    "proxyHeaders",
+    "envoyAccessLogService",
+    "envoyMetricsService",
+    "statsdUdpAddress",
+    "zipkinAddress",
+    "image",
+];
+
+/// Whether it is the whole configuration as the injector writes it to the proxy, in JSON, and nothing in it is harmful.
+pub(super) fn is_injected(config: &str) -> bool {
+    let is_right = |(option, value): (&String, &Value)| {
+        let is = |name: &str| spelt_alike(option, name);
+        if is("discoveryAddress") {
+            return value.as_str().is_some_and(is_control_plane);
+        }
+        if is("proxyMetadata") {
+            return match value {
+                Value::Null => true,
+                Value::Object(variables) => variables.keys().all(|name| is_metadata(name)),
+                _ => false,
+            };
+        }
+        if is("interceptionMode") {
+            return matches!(value.as_str(), Some("REDIRECT" | "TPROXY"));
+        }
+        if is("readinessProbe") {
+            return value.get("exec").is_none_or(Value::is_null);
+        }
+        let ports = [("statusPort", 15020), ("proxyAdminPort", 15000)];
+        if let Some((_, port)) = ports.into_iter().find(|(name, _)| is(name)) {
+            return value.as_u64() == Some(port);
+        }
+        HARMLESS.iter().chain(&OF_THE_MESH).any(|name| is(name))
+    };
+    serde_json::from_str::<Map<String, Value>>(config).is_ok_and(|options| options.iter().all(is_right))
+}
+
+/// Protobuf's JSON takes a field in camelCase and in snake_case.
+fn spelt_alike(option: &str, name: &str) -> bool {
+    let letters = |text: &str| text.replace('_', "").to_ascii_lowercase();
+    letters(option) == letters(name)
+}
+
+/// Whether a pod's own, in the annotation `proxy.istio.io/config`, holds no option but harmless ones. It is YAML, and
+/// passes only where it is written so plainly that there is no other reading of it: as a JSON object, or as a block of
+/// lines `option: value` from the first column on.
+pub(crate) fn is_harmless(config: &str) -> bool {
     let config = config.trim_end();
     if config.trim_start().starts_with('{') {
         return serde_json::from_str::<Map<String, Value>>(config)
@@ -92,6 +141,8 @@ mod tests {
             "!!map {interceptionMode: NONE}",
             "&a\ninterceptionMode: NONE",
             "*a",
+            "readinessProbe:\n  exec:\n    command: [sh]",
+            "{\"readinessProbe\": {\"exec\": {\"command\": [\"sh\"]}}}",
             "binaryPath: /app/envoy",
             "customConfigFile: /app/envoy.json",
             "proxyBootstrapTemplatePath: /app/t.json",
