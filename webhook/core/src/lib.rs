@@ -18,6 +18,7 @@ mod exceptions;
 mod mutate;
 mod object;
 pub mod offline;
+pub mod registration;
 mod request;
 pub mod resources;
 mod secrets;

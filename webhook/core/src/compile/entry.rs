@@ -55,5 +55,5 @@ pub(super) fn warn_of_containers(words: &Words, path: &FieldPath, found: &mut Di
 /// The mode of an entry, and whether it refuses what it can't decide about.
 pub(super) fn mode(own: Option<Mode>, spec: &WorkloadPolicySpec) -> (Mode, bool) {
     let mode = own.unwrap_or(spec.mode);
-    (mode, mode == Mode::Enforce && spec.failure_policy == FailurePolicy::Fail)
+    (mode, mode == Mode::Enforce && spec.failure_policy != Some(FailurePolicy::Ignore))
 }

@@ -32,7 +32,9 @@ use crate::{List, Mode, NAMESPACES_OUT_OF_REACH, Source};
 pub struct Policy {
     pub(crate) name: Arc<str>,
     pub(crate) priority: i32,
+    /// As the policy says, or as its modes do.
     pub(crate) failure_policy: FailurePolicy,
+    given_failure_policy: Option<FailurePolicy>,
     pub(crate) controllers: ControllerHandling,
     pub(crate) scope: CompiledScope,
     pub(crate) exclude: Option<Box<CompiledScope>>,
@@ -112,7 +114,8 @@ impl Policy {
         let policy = (!found.has_errors()).then(|| Self {
             name: name.into(),
             priority: spec.priority,
-            failure_policy: spec.failure_policy,
+            failure_policy: failure_policy(spec.failure_policy, &mutations, &rules),
+            given_failure_policy: spec.failure_policy,
             controllers: spec.controllers,
             scope,
             exclude,
@@ -172,13 +175,14 @@ impl Policy {
 
     /// Puts every entry in force.
     pub(crate) fn enforce(&mut self) {
-        let closed = self.failure_policy == FailurePolicy::Fail;
+        let closed = self.given_failure_policy != Some(FailurePolicy::Ignore);
         for entry in &mut self.mutations {
             (entry.mode, entry.fails_closed) = (Mode::Enforce, closed);
         }
         for rule in &mut self.rules {
             (rule.mode, rule.fails_closed) = (Mode::Enforce, closed);
         }
+        self.failure_policy = failure_policy(self.given_failure_policy, &self.mutations, &self.rules);
     }
 
     /// How many mutation entries the policy has.
@@ -202,6 +206,18 @@ impl Policy {
 
 fn entry_path(list: &FieldPath, index: usize, name: &str) -> FieldPath {
     list.then(if name.is_empty() { Segment::Index(index) } else { Segment::Named(name.to_owned()) })
+}
+
+/// Where nothing is given: nothing is refused for the sake of a policy that refuses nothing itself.
+fn failure_policy(
+    given: Option<FailurePolicy>,
+    mutations: &[CompiledEntry],
+    rules: &[CompiledRule],
+) -> FailurePolicy {
+    let mut modes = mutations.iter().map(|entry| entry.mode).chain(rules.iter().map(|rule| rule.mode));
+    given.unwrap_or_else(|| {
+        if modes.any(|mode| mode == Mode::Enforce) { FailurePolicy::Fail } else { FailurePolicy::Ignore }
+    })
 }
 
 /// Names are unique in their list.

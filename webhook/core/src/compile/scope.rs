@@ -183,6 +183,12 @@ impl CompiledScope {
         self.kinds.iter().any(|kind| kind.kind().is_some() && kind.matches(gvk))
     }
 
+    /// The namespaces that it names, where it is about no other.
+    pub(crate) fn only_namespaces(&self) -> Option<Vec<&str>> {
+        let names: Vec<&str> = self.namespaces.iter().map(Glob::is_literal).collect::<Option<_>>()?;
+        (!names.is_empty()).then_some(names)
+    }
+
     /// Whether an object of this kind may be in it, in this namespace, whatever else is known of neither.
     pub(crate) fn may_hold(&self, gvk: &GroupVersionKind, namespace: &str) -> bool {
         self.kinds.iter().any(|kind| kind.matches(gvk))

@@ -14,6 +14,7 @@ use crate::set::PolicySet;
 use crate::{Context, Decision, Finding, Mode, Request, Source};
 
 pub use mutation::mutate;
+pub(crate) use validation::UNJUDGED;
 pub use validation::validate;
 
 /// Decides about a request as the API server would have both webhooks do, one after the other: what the object is

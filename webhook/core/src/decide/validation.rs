@@ -73,7 +73,7 @@ pub fn validate(set: &PolicySet, request: &Request, context: &Context<'_>) -> De
 
 /// Subresources whose object is the whole object, of which they change only what no policy judges. A status is not among
 /// them: labels and annotations can be changed along with it.
-const UNJUDGED: [&str; 2] = ["finalize", "approval"];
+pub(crate) const UNJUDGED: [&str; 2] = ["finalize", "approval"];
 
 fn is_judged(request: &Request) -> bool {
     !UNJUDGED.contains(&request.sub_resource.as_str())

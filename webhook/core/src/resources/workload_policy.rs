@@ -15,10 +15,10 @@ pub struct WorkloadPolicySpec {
     /// and Audit compute both and only report them, to the client or to the audit log.
     #[serde(default)]
     pub mode: Mode,
-    /// What the API server does when Sallyport does not answer: Fail (the default) refuses the request, Ignore lets
-    /// it pass.
-    #[serde(default)]
-    pub failure_policy: FailurePolicy,
+    /// What the API server does when Sallyport does not answer: Fail refuses the request, Ignore lets it pass. The
+    /// default is Fail where an entry is in mode Enforce, else Ignore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_policy: Option<FailurePolicy>,
     /// Policies apply in ascending priority; ties go by name. The default is 0.
     #[serde(default)]
     pub priority: i32,
@@ -45,7 +45,8 @@ pub struct WorkloadPolicySpec {
     pub validate: Vec<ValidateEntry>,
 }
 
-/// What the API server does when the webhook does not answer.
+/// What the API server does when the webhook does not answer. The default is Fail where an entry of the policy is in mode
+/// Enforce, else Ignore.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 pub enum FailurePolicy {
     /// The request is refused.

@@ -4,6 +4,7 @@ mod controllers;
 mod exceptions;
 mod modes;
 mod operations;
+mod registration;
 mod updates;
 
 #[path = "../reading/mod.rs"]
