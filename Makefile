@@ -56,7 +56,7 @@ bench: ## measure the webhook against its peers; builds pod-security-admission's
 	@e2e/tools/install etcd kube-apiserver psa-webhook kyverno
 	$(CARGO) build --locked --release -p sallyport
 	$(CARGO) build --locked --release -p sallyport-bench
-	$(TARGET)/release/sallyport-bench $(BENCH)
+	$(TARGET)/release/bench-webhook $(BENCH)
 
 bench-engine: ## measure the engine alone
 	$(CARGO) bench --locked -p sallyport-admission

@@ -4,48 +4,80 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use crate::review::find;
-
 /// The most that an answer may have: an answer without end is a fault.
 const ANSWER_BYTES: usize = 1 << 20;
 
 /// Reads one answer after the other from a connection.
-pub(crate) struct Answers {
+#[derive(Debug)]
+pub struct Answers {
     buffer: Vec<u8>,
     filled: usize,
     body: Vec<u8>,
 }
 
+/// An answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// Its status.
+    pub status: u16,
+    /// Its status line and headers, each ended by CR LF.
+    pub head: &'a str,
+    /// Its body.
+    pub body: &'a [u8],
+}
+
+impl<'a> Answer<'a> {
+    /// Its headers: names as they came, values without the whitespace around them.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        fields(self.head)
+    }
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Answers {
-    pub(crate) fn new() -> Self {
+    /// For a connection of which nothing was read.
+    #[must_use]
+    pub fn new() -> Self {
         Self { buffer: vec![0; 16 * 1024], filled: 0, body: Vec::new() }
     }
 
-    /// The status and the body of the next answer.
-    pub(crate) async fn next(&mut self, io: &mut (impl AsyncRead + Unpin)) -> Result<(u16, &[u8])> {
+    /// The next answer.
+    ///
+    /// # Errors
+    /// When the connection breaks, or what comes is no answer.
+    pub async fn next(&mut self, io: &mut (impl AsyncRead + Unpin)) -> Result<Answer<'_>> {
         self.filled = 0;
-        let head = loop {
+        let end = loop {
             self.more(io).await?;
             if let Some(end) = find(&self.buffer[..self.filled], b"\r\n\r\n") {
                 break end + 4;
             }
         };
-        let (status, framing) = read_head(&self.buffer[..head])?;
+        let (status, framing) = read_head(text(&self.buffer[..end])?)?;
         match framing {
             Framing::Length(length) => {
-                while self.filled < head + length {
+                while self.filled < end + length {
                     self.more(io).await?;
                 }
-                ensure!(self.filled == head + length, "more came than one answer");
-                Ok((status, &self.buffer[head..self.filled]))
+                ensure!(self.filled == end + length, "more came than one answer");
             }
             Framing::Chunked => {
-                while !dechunk(&self.buffer[head..self.filled], &mut self.body)? {
+                while !dechunk(&self.buffer[end..self.filled], &mut self.body)? {
                     self.more(io).await?;
                 }
-                Ok((status, &self.body))
             }
         }
+        let (head, rest) = self.buffer[..self.filled].split_at(end);
+        let body = match framing {
+            Framing::Length(_) => rest,
+            Framing::Chunked => &self.body,
+        };
+        Ok(Answer { status, head: text(head)?, body })
     }
 
     async fn more(&mut self, io: &mut (impl AsyncRead + Unpin)) -> Result<()> {
@@ -65,14 +97,28 @@ enum Framing {
     Chunked,
 }
 
-fn read_head(head: &[u8]) -> Result<(u16, Framing)> {
-    let head = std::str::from_utf8(head).context("the head of the answer is no text")?;
-    let mut lines = head.split("\r\n");
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).context("no status line")?;
+/// Where `needle` first stands in `bytes`.
+#[must_use]
+pub fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
+    bytes.windows(needle.len()).position(|window| window == needle)
+}
+
+fn text(head: &[u8]) -> Result<&str> {
+    std::str::from_utf8(head).context("the head of the answer is no text")
+}
+
+fn fields(head: &str) -> impl Iterator<Item = (&str, &str)> {
+    let lines = head.split("\r\n").skip(1);
+    lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim()))
+}
+
+fn read_head(head: &str) -> Result<(u16, Framing)> {
+    let line = head.split("\r\n").next().and_then(|line| line.split(' ').nth(1));
+    let status = line.context("no status line")?;
     let mut framing = None;
-    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+    for (name, value) in fields(head) {
         if name.eq_ignore_ascii_case("content-length") {
-            framing = Some(Framing::Length(value.trim().parse()?));
+            framing = Some(Framing::Length(value.parse()?));
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
             framing = Some(Framing::Chunked);
         }
@@ -115,9 +161,20 @@ mod tests {
             for piece in [1, 3, text.len()] {
                 let mut io = in_pieces(text, piece);
                 let mut answers = Answers::new();
-                assert_eq!(answers.next(&mut io).await?, (status, body));
+                let answer = answers.next(&mut io).await?;
+                assert_eq!((answer.status, answer.body), (status, body));
             }
         }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn an_answer_has_its_headers() -> Result<()> {
+        let text = b"HTTP/1.1 200 OK\r\nx-frame-options:  DENY\r\nContent-Length: 0\r\n\r\n";
+        let mut answers = Answers::new();
+        let answer = answers.next(&mut &text[..]).await?;
+        let headers: Vec<_> = answer.headers().collect();
+        assert_eq!(headers, [("x-frame-options", "DENY"), ("Content-Length", "0")]);
         Ok(())
     }
 

@@ -2,7 +2,6 @@
 //!
 //! Every answer is held against what it must be, patches by what they make of the pod; a wrong one ends the run.
 
-mod http1;
 mod load;
 mod memory;
 mod review;

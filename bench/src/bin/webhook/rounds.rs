@@ -64,29 +64,3 @@ pub(crate) fn run(
     }
     Ok(rows)
 }
-
-/// The median of some figures; of an even number, the lower of the two in the middle.
-pub(crate) fn median(figures: &[f64]) -> f64 {
-    let mut sorted = figures.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// The least and the greatest.
-pub(crate) fn extremes(figures: &[f64]) -> (f64, f64) {
-    figures.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), figure| {
-        (least.min(*figure), most.max(*figure))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_median_is_the_one_in_the_middle() {
-        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.0);
-        assert_eq!(extremes(&[3.0, 1.0, 2.0]), (1.0, 3.0));
-    }
-}

@@ -19,8 +19,8 @@ use super::{Running, START_TIMEOUT, free_port};
 use crate::load::Target;
 use crate::review::Reviews;
 
-const CLUSTER: &str = include_str!("../../data/kyverno-cluster.yaml");
-const POLICIES: &str = include_str!("../../data/kyverno.yaml");
+const CLUSTER: &str = include_str!("../../../../data/webhook/kyverno-cluster.yaml");
+const POLICIES: &str = include_str!("../../../../data/webhook/kyverno.yaml");
 
 const NAMESPACE: &str = "kyverno";
 const CONTROLLER: &str = "kyverno-admission-controller";

@@ -1,6 +1,8 @@
 //! What was measured, as a Markdown table: each figure as the median of the rounds, with the least and the greatest.
 
-use crate::rounds::{Row, extremes, median};
+use sallyport_bench::figures::cell;
+
+use crate::rounds::Row;
 use crate::servers::Running;
 
 /// The server that ratios are taken to.
@@ -30,9 +32,4 @@ pub(crate) fn print(servers: &[Running], rows: &[Row]) {
 /// Round by round: what both did within a minute of each other.
 fn ratios(row: &Row, measure: &Row) -> Vec<f64> {
     row.calls_per_second.iter().zip(&measure.calls_per_second).map(|(row, measure)| row / measure).collect()
-}
-
-fn cell(figures: &[f64], digits: usize) -> String {
-    let (least, most) = extremes(figures);
-    format!("**{:.digits$}** ({least:.digits$}–{most:.digits$})", median(figures))
 }

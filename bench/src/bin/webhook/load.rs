@@ -7,12 +7,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
+use sallyport_bench::http1::{Answer, Answers, find};
+use sallyport_bench::latencies::Latencies;
 use sallyport_tests::tls;
 use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinSet;
 
-use crate::http1::Answers;
-use crate::review::{Call, find};
+use crate::review::Call;
 
 /// A server to send to.
 #[derive(Clone, Debug)]
@@ -45,20 +46,18 @@ pub(crate) enum Until {
 pub(crate) struct Measured {
     /// The calls that were answered, those of the warm-up included.
     pub(crate) answered: u64,
-    /// From the first byte written to the last read, in nanoseconds, in ascending order.
-    latencies: Vec<u32>,
+    latencies: Latencies,
     seconds: f64,
 }
 
 impl Measured {
     pub(crate) fn calls_per_second(&self) -> f64 {
-        self.latencies.len() as f64 / self.seconds
+        self.latencies.count() as f64 / self.seconds
     }
 
     /// The latency that this share of the calls stayed within, in milliseconds.
     pub(crate) fn quantile(&self, share: f64) -> f64 {
-        let at = (self.latencies.len() as f64 * share) as usize;
-        f64::from(self.latencies[at.min(self.latencies.len() - 1)]) / 1e6
+        self.latencies.quantile(share) / 1e6
     }
 }
 
@@ -93,9 +92,7 @@ pub(crate) fn send(target: &Target, calls: &[Call], load: &Load) -> Result<Measu
     }
     // In whole: what was under way at the end is counted, and so is the time that it took.
     let seconds = begin.elapsed().as_secs_f64();
-    let mut latencies = sent.into_iter().collect::<Result<Vec<_>>>()?.concat();
-    ensure!(!latencies.is_empty(), "nothing was answered");
-    latencies.sort_unstable();
+    let latencies = Latencies::of(sent.into_iter().collect::<Result<Vec<_>>>()?.concat())?;
     Ok(Measured { answered: plan.answered.load(Ordering::Relaxed), latencies, seconds })
 }
 
@@ -147,10 +144,10 @@ impl Plan {
                 call.stamp(count);
                 tls.write_all(&call.request).await?;
                 tls.flush().await?;
-                let (status, body) = answers.next(&mut tls).await?;
+                let Answer { status, body, .. } = answers.next(&mut tls).await?;
                 let took = start.elapsed();
                 if start >= self.begin {
-                    latencies.push(u32::try_from(took.as_nanos()).unwrap_or(u32::MAX));
+                    latencies.push(Latencies::kept(took));
                 }
                 ensure!(status == 200, "status {status}: {}", String::from_utf8_lossy(body));
                 call.check(body)?;

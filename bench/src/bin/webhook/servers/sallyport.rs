@@ -12,7 +12,7 @@ use super::{Certificate, Running, Workload, free_port};
 use crate::load::Target;
 use crate::review::{Reviews, Want};
 
-const POLICIES: &str = include_str!("../../data/sallyport.yaml");
+const POLICIES: &str = include_str!("../../../../data/webhook/sallyport.yaml");
 
 /// What is asked of whoever mutates and validates.
 pub(crate) fn workloads(reviews: &Reviews, mutate: &'static str, validate: &'static str) -> Vec<Workload> {

@@ -12,7 +12,7 @@ use super::{Certificate, Running, Workload, free_port};
 use crate::load::Target;
 use crate::review::{Reviews, Want};
 
-const CONFIGURATION: &str = include_str!("../../data/pod-security.yaml");
+const CONFIGURATION: &str = include_str!("../../../../data/webhook/pod-security.yaml");
 
 /// Starts it with the level restricted for every namespace.
 pub(crate) async fn start(cluster: &ControlPlane, reviews: &Reviews) -> Result<Running> {

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use sallyport_bench::http1::find;
 use serde_json::{Value, json};
 
 /// Stands where a call's own uid goes: as long as a UUID.
@@ -37,7 +38,7 @@ pub(crate) struct Reviews {
 
 impl Reviews {
     pub(crate) fn load() -> Result<Self> {
-        let pod: Value = serde_saphyr::from_str(include_str!("../data/pod.yaml"))?;
+        let pod: Value = serde_saphyr::from_str(include_str!("../../../data/webhook/pod.yaml"))?;
         let body = |pod: Value| review(&pod).to_string().into_bytes();
         Ok(Self { hardened: body(hardened(pod.clone())), unhardened: body(pod) })
     }
@@ -136,11 +137,6 @@ impl Call {
         ensure!(patched == hardened(pod.clone()), "another pod than the hardened one: {patched}");
         Ok(())
     }
-}
-
-/// Where `needle` first stands in `bytes`.
-pub(crate) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    bytes.windows(needle.len()).position(|window| window == needle)
 }
 
 #[cfg(test)]

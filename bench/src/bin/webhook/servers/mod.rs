@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use sallyport_bench::usage;
 use sallyport_tests::pki;
 use sallyport_tests::process::Process;
 use sallyport_tests::run_dir::RunDir;
@@ -79,23 +80,15 @@ impl Running {
     /// # Errors
     /// When it has ended.
     pub(crate) fn resident_mib(&self) -> Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
-        Ok(kib.context("the process has no VmRSS")?.parse::<f64>()? / 1024.0)
+        usage::resident_mib(self.process.id())
     }
 
-    /// The processor time that it has had so far, in seconds: all of its threads, user and system (proc_pid_stat(5)).
+    /// The processor time that it has had so far, in seconds.
     ///
     /// # Errors
     /// When it has ended.
     pub(crate) fn processor_seconds(&self) -> Result<f64> {
-        // On every Linux that Rust runs on.
-        const TICKS_PER_SECOND: f64 = 100.0;
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
-        // The name, in brackets, may hold spaces. What follows it begins with the third field; 14 and 15 are wanted.
-        let (_, fields) = stat.rsplit_once(')').context("the process has no name")?;
-        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
-        Ok(ticks.sum::<Result<f64, _>>()? / TICKS_PER_SECOND)
+        usage::processor_seconds(self.process.id())
     }
 }
 
