@@ -29,20 +29,21 @@ pub struct Envoy {
 }
 
 impl Envoy {
-    /// Starts it with so many workers, its listener's and its admin interface's ports being 0, and waits until it is
-    /// ready.
+    /// Starts it with so many workers and these flags, its listener's and its admin interface's ports being 0, and waits
+    /// until it is ready.
     ///
     /// # Errors
     /// When it refuses its configuration: with the end of its output.
     pub async fn start(
         bootstrap: &Value,
         workers: u32,
+        flags: &[String],
         environment: &[(String, OsString)],
         dir: RunDir,
     ) -> Result<Self> {
         fs::write(dir.path().join(CONFIGURATION), bootstrap.to_string())?;
         let workers = workers.to_string();
-        let flags = [
+        let own = [
             ["--config-path", CONFIGURATION],
             ["--admin-address-path", ADMIN_ADDRESS],
             ["--concurrency", &workers],
@@ -51,8 +52,9 @@ impl Envoy {
             ["--file-flush-interval-msec", "20"],
             ["--drain-time-s", "1"],
         ];
-        let mut args: Vec<String> = flags.as_flattened().iter().map(ToString::to_string).collect();
+        let mut args: Vec<String> = own.as_flattened().iter().map(ToString::to_string).collect();
         args.push("--disable-hot-restart".to_owned());
+        args.extend_from_slice(flags);
         let program = programs::find("envoy")?;
         let mut process = Process::start_with("envoy", &program, &args, environment, dir.path())?;
         let admin = ready(&mut process, &dir).await?;
@@ -78,6 +80,12 @@ impl Envoy {
             .output()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(())
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Where it listens for requests.

@@ -24,6 +24,7 @@ const LOG_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct Setup {
     plugins: Vec<Plugin>,
     workers: u32,
+    flags: Vec<String>,
     connect_to: BTreeMap<Endpoint, Endpoint>,
     ca_file: PathBuf,
     environment: Vec<(String, OsString)>,
@@ -49,6 +50,7 @@ impl Setup {
         Ok(Self {
             plugins: policies(yaml)?,
             workers: 1,
+            flags: Vec::new(),
             connect_to: BTreeMap::new(),
             // Public authorities, where a test has none of its own.
             ca_file: "/etc/ssl/certs/ca-certificates.crt".into(),
@@ -61,6 +63,13 @@ impl Setup {
     #[must_use]
     pub fn workers(mut self, workers: u32) -> Self {
         self.workers = workers;
+        self
+    }
+
+    /// With these flags of Envoy's command line.
+    #[must_use]
+    pub fn flags(mut self, flags: &[&str]) -> Self {
+        self.flags.extend(flags.iter().map(ToString::to_string));
         self
     }
 
@@ -138,7 +147,8 @@ impl Setup {
     /// When it does not start.
     pub async fn start_before(&self, upstream: Upstream) -> Result<Proxy> {
         let bootstrap = self.render(upstream.address())?;
-        let envoy = Envoy::start(&bootstrap, self.workers, &self.environment, RunDir::create()?).await?;
+        let dir = RunDir::create()?;
+        let envoy = Envoy::start(&bootstrap, self.workers, &self.flags, &self.environment, dir).await?;
         Ok(Proxy { envoy, upstream })
     }
 }
