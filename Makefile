@@ -30,7 +30,7 @@ lint: ## formatting, clippy, licences and sources of dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --locked -p sallyport-filter --target wasm32-wasip1 -- -D warnings
+	$(CARGO) clippy --locked -p sallyport-filter -p sallyport-bare-filter --target wasm32-wasip1 -- -D warnings
 	@e2e/tools/install cargo-deny
 	$(CACHE)/bin/cargo-deny --locked check licenses bans sources
 
