@@ -7,7 +7,7 @@ FUZZ_SECONDS := 600
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt bench bench-engine fuzz tools crds filter reproducible unit integration
+.PHONY: help demo test lint fmt bench bench-filter bench-engine fuzz tools crds filter reproducible unit integration
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,11 @@ bench: ## measure the webhook against its peers; builds pod-security-admission's
 	$(CARGO) build --locked --release -p sallyport
 	$(CARGO) build --locked --release -p sallyport-bench
 	$(TARGET)/release/bench-webhook $(BENCH)
+
+bench-filter: ## measure the filter in Envoy, beside Envoy's own filters
+	@e2e/tools/install envoy
+	$(CARGO) build --locked --release -p sallyport-bench
+	$(TARGET)/release/bench-filter $(BENCH)
 
 bench-engine: ## measure the engine alone
 	$(CARGO) bench --locked -p sallyport-admission

@@ -1,4 +1,4 @@
-//! What measurements share, whatever is measured: the webhook is by `bin/webhook`.
+//! What both measurements share: the webhook's (`bin/webhook`) and the filter's (`bin/filter`).
 
 pub mod figures;
 pub mod http1;
