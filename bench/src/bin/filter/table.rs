@@ -1,6 +1,7 @@
 //! What was measured, as Markdown tables: each figure as the median of the rounds, with the least and the greatest.
 
 use std::collections::BTreeMap;
+use std::ops::Add as _;
 
 use sallyport_bench::figures::{cell, median};
 
@@ -40,21 +41,26 @@ pub(crate) fn print_host_calls(observed: &Observed, rows: &[Row]) {
     let (known, new) = (count(&observed.known_token), count(&observed.new_token));
     let kinds: BTreeMap<&Kind, ()> = known.keys().chain(new.keys()).map(|kind| (kind, ())).collect();
     let times = |counts: &BTreeMap<Kind, usize>, kind| counts.get(kind).copied().unwrap_or_default();
-    let mut whole = 0.0;
+    let mut whole: Option<f64> = None;
     for kind in kinds.into_keys() {
         let calls = times(&known, kind);
         let price = price(kind, rows);
         let request = price.as_ref().map(|price| median(price) * calls as f64);
-        whole += request.unwrap_or_default();
+        whole = [whole, request].into_iter().flatten().reduce(f64::add);
         println!(
             "| {kind} | {calls} | {} | {} | {} |",
             times(&new, kind),
             price.map_or_else(String::new, |price| cell(&price, 3)),
-            request.map_or_else(String::new, |us| format!("{us:.2}")),
+            text(request),
         );
     }
     let all = |counts: BTreeMap<Kind, usize>| counts.into_values().sum::<usize>();
-    println!("| all | {} | {} | | {whole:.2} |", all(known), all(new));
+    println!("| all | {} | {} | | {} |", all(known), all(new), text(whole));
+}
+
+/// Nothing where nothing was measured.
+fn text(us: Option<f64>) -> String {
+    us.map_or_else(String::new, |us| format!("{us:.2}"))
 }
 
 fn count(calls: &[HostCall]) -> BTreeMap<Kind, usize> {
