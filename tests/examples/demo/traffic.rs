@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use sallyport_tests::examples::Example;
 use sallyport_tests::proxy::{Conduct, KeyHost, Proxy, Setup};
-use sallyport_tests::tokens::{Signer, seconds_from_now};
+use sallyport_tests::tokens::{Signer, key_set, seconds_from_now};
 use sallyport_traffic::program::secret_variable;
 use serde_json::{Value, json};
 
@@ -151,7 +151,7 @@ fn claims(issuer: &str, audience: &str, lives: i64) -> Value {
 async fn mita(out: &mut impl Write) -> anyhow::Result<usize> {
     let variable = secret_variable("mita-production", "mita-jwt", "secret");
     let setup = policy("mita", "backend")?.variable(&variable, SECRET);
-    let signer = Signer::Shared(SECRET.to_owned());
+    let signer = Signer::shared(SECRET);
     let mut shown = Shown::of(out, ("mita", "backend"), "mita.example", &setup).await?;
     let token = |lives| signer.sign(&claims("mita", "mita", lives));
     shown.ask(Asked::get("without a token", "/accounts", 401), &["www-authenticate"]).await?;
@@ -182,7 +182,7 @@ async fn financial_planning(out: &mut impl Write) -> anyhow::Result<usize> {
     let mut shown = Shown::of(out, ("financial-planning", "financial-planning"), host, &setup).await?;
     let claims = claims("https://auth.financial-planning.example", "api", 600);
     // The public key is known to all: whoever takes it for a shared secret signs for everybody.
-    let confused = Signer::Shared(signer.public_pem()?).sign(&claims)?;
+    let confused = Signer::shared(signer.public_pem()?).sign(&claims)?;
     shown
         .ask(
             Asked::get("signed RS256 by the private key", "/plans", 200).with(signer.sign(&claims)?),
@@ -201,7 +201,7 @@ async fn financial_planning(out: &mut impl Write) -> anyhow::Result<usize> {
 
 async fn ai_imutis(out: &mut impl Write) -> anyhow::Result<usize> {
     let signer = Signer::rsa("today")?;
-    let keys = json!({ "keys": [signer.public_jwk()?] }).to_string();
+    let keys = key_set(&[&signer])?;
     let host = KeyHost::start("www.googleapis.com", Conduct::serves(keys)).await?;
     let setup = policy("ai-imutis", "api")?
         .connect("www.googleapis.com", 443, host.address())

@@ -161,9 +161,19 @@ impl Proxy {
     pub async fn send(&self, request: Request<impl Into<bytes::Bytes>>) -> Result<Response<bytes::Bytes>> {
         send(self.envoy.address(), request).await
     }
-}
 
-impl Proxy {
+    /// Sends a GET of a path on a connection of its own, with a token as RFC 6750 §2.1 sends it.
+    ///
+    /// # Errors
+    /// When it is not answered.
+    pub async fn get(&self, path: &str, token: Option<&str>) -> Result<Response<bytes::Bytes>> {
+        let mut request = Request::get(path);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        self.send(request.body("")?).await
+    }
+
     /// The access log, once it has so many lines.
     ///
     /// # Errors

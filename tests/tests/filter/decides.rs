@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use http::{Request, Response};
-use sallyport_tests::proxy::{Conduct, KeyHost, Proxy, Setup};
-
-use super::tokens::{Key, hs256};
-
-const SECRET: &str = "a secret that this test may know.";
+use http::Request;
+use sallyport_tests::proxy::{Conduct, KeyHost, Setup};
+use sallyport_tests::tokens::{SECRET, Signer, claims, key_set};
 
 const POLICY: &str = r#"
 kind: TrafficPolicy
@@ -37,30 +34,24 @@ spec:
 "#;
 
 fn token(user: &str, lives: i64) -> Result<String> {
-    hs256(SECRET.as_bytes(), user, lives)
-}
-
-async fn ask(proxy: &Proxy, path: &str, token: Option<&str>) -> Result<Response<bytes::Bytes>> {
-    let mut request = Request::get(path).header("x-user-id", "root");
-    if let Some(token) = token {
-        request = request.header("authorization", format!("Bearer {token}"));
-    }
-    proxy.send(request.body("")?).await
+    Signer::shared(SECRET).sign(&claims(user, lives))
 }
 
 #[tokio::test]
 async fn who_signs_in_is_let_in_by_name_and_nobody_else() -> Result<()> {
     let proxy = Setup::of(POLICY)?.variable("SECRET", SECRET).start().await?;
-    let response = ask(&proxy, "/", None).await?;
+    let response = proxy.get("/", None).await?;
     ensure!(response.status() == 401, "{response:?}");
     ensure!(response.headers()["www-authenticate"] == "Bearer realm=\"api\"", "{response:?}");
     ensure!(response.headers()["content-type"] == "application/problem+json", "{response:?}");
     ensure!(response.headers()["x-frame-options"] == "DENY", "{response:?}");
-    ensure!(ask(&proxy, "/", Some(&token("alice", -3600)?)).await?.status() == 401);
-    ensure!(ask(&proxy, "/", Some("a.b.c")).await?.status() == 401);
+    ensure!(proxy.get("/", Some(&token("alice", -3600)?)).await?.status() == 401);
+    ensure!(proxy.get("/", Some("a.b.c")).await?.status() == 401);
     ensure!(proxy.upstream.seen().is_empty(), "something got through");
 
-    let response = ask(&proxy, "/", Some(&token("alice", 3600)?)).await?;
+    let bearer = format!("Bearer {}", token("alice", 3600)?);
+    let request = Request::get("/").header("x-user-id", "root").header("authorization", bearer);
+    let response = proxy.send(request.body("")?).await?;
     ensure!(response.status() == 200, "{response:?}");
     ensure!(response.headers()["x-frame-options"] == "DENY", "{response:?}");
     ensure!(response.headers().contains_key("x-correlation-id"), "{response:?}");
@@ -69,7 +60,8 @@ async fn who_signs_in_is_let_in_by_name_and_nobody_else() -> Result<()> {
     ensure!(users == ["alice"], "{users:?}");
     ensure!(!seen.parts.headers.contains_key("authorization"), "the token got through");
 
-    let response = ask(&proxy, "/health", None).await?;
+    let request = Request::get("/health").header("x-user-id", "root");
+    let response = proxy.send(request.body("")?).await?;
     ensure!(response.status() == 200, "{response:?}");
     let seen = proxy.upstream.seen().pop().expect("the request got through");
     ensure!(!seen.parts.headers.contains_key("x-user-id"), "who is not known has no name");
@@ -82,7 +74,7 @@ async fn a_limit_holds_over_all_workers_and_clients_are_told() -> Result<()> {
     let alice = token("alice", 3600)?;
     let mut admitted = 0;
     for _ in 0..40 {
-        let response = ask(&proxy, "/", Some(&alice)).await?;
+        let response = proxy.get("/", Some(&alice)).await?;
         if response.status() == 200 {
             admitted += 1;
             continue;
@@ -92,15 +84,15 @@ async fn a_limit_holds_over_all_workers_and_clients_are_told() -> Result<()> {
         ensure!(response.headers()["ratelimit-policy"] == "\"per-user\";q=5;w=3600", "{response:?}");
     }
     ensure!(admitted == 5, "{admitted} were admitted");
-    ensure!(ask(&proxy, "/", Some(&token("bob", 3600)?)).await?.status() == 200);
-    ensure!(ask(&proxy, "/health", None).await?.status() == 200);
+    ensure!(proxy.get("/", Some(&token("bob", 3600)?)).await?.status() == 200);
+    ensure!(proxy.get("/health", None).await?.status() == 200);
     Ok(())
 }
 
 #[tokio::test]
 async fn the_access_log_says_what_was_decided_and_metrics_count_it() -> Result<()> {
     let proxy = Setup::of(POLICY)?.variable("SECRET", SECRET).start().await?;
-    ask(&proxy, "/", None).await?;
+    proxy.get("/", None).await?;
     let line = proxy.logged(1).await?.pop().expect("a line");
     ensure!(line["decision"] == "verdict=denied reason=no_token rule=all policy=shop/api", "{line}");
     Ok(())
@@ -122,12 +114,12 @@ spec:
         jwks: {uri: "https://keys.example/jwks"}
     rules: [{name: all, match: [{path: {prefix: /}}], require: {anyOf: [fetched]}}]
 "#;
-    let key = Key::new("a")?;
-    let host = KeyHost::start("keys.example", Conduct::serves(key.set())).await?;
+    let keys = key_set(&[&Signer::ed25519("a")?])?;
+    let host = KeyHost::start("keys.example", Conduct::serves(keys)).await?;
     let setup = Setup::of(REMOTE)?.connect("keys.example", 443, host.address()).trusting(host.ca_file());
     let proxy = setup.start().await?;
-    let token = Key::new("a")?.token("alice")?;
-    let asked = tokio::time::timeout(Duration::from_secs(30), ask(&proxy, "/", Some(&token)));
+    let token = Signer::ed25519("a")?.sign(&claims("alice", 3600))?;
+    let asked = tokio::time::timeout(Duration::from_secs(30), proxy.get("/", Some(&token)));
     let response = asked.await??;
     ensure!(response.status() == 401, "{response:?}");
     let challenge = response.headers()["www-authenticate"].to_str()?;

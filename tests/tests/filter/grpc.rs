@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use http::{HeaderMap, Request};
 use sallyport_tests::proxy::{Http2Client, Setup};
+use sallyport_tests::tokens::SECRET;
 
 #[tokio::test]
 async fn a_call_that_is_refused_gets_one_status_and_no_body() -> Result<()> {
@@ -22,7 +23,7 @@ spec:
       - {name: all, match: [{path: {prefix: /}}], require: {anyOf: [shared]}}
   rateLimits: [{name: all, limit: {requests: 1, period: 24h}}]
 ";
-    let proxy = Setup::of(policy)?.variable("SECRET", "a secret that this test may know.").start().await?;
+    let proxy = Setup::of(policy)?.variable("SECRET", SECRET).start().await?;
     let mut client = Http2Client::connect(proxy.envoy.address()).await?;
     for (path, code) in
         [("/shop.Cart/Get", Some("16")), ("/shop.Open/Call", None), ("/shop.Open/Call", Some("8"))]

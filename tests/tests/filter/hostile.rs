@@ -4,12 +4,9 @@ use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, ensure};
 use sallyport_tests::proxy::{Proxy, Setup};
+use sallyport_tests::tokens::{SECRET, Signer, claims};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-
-use super::tokens::hs256;
-
-const SECRET: &str = "a secret that this test may know.";
 
 /// All that reads a request: tokens in each place, keys of limits, a correlation identifier, variables.
 const POLICY: &str = r#"
@@ -67,13 +64,17 @@ fn request(path: &[u8], lines: &[&[u8]]) -> Vec<u8> {
     request
 }
 
+fn token() -> Result<String> {
+    Signer::shared(SECRET).sign(&claims("alice", 3600))
+}
+
 async fn start() -> Result<Proxy> {
     Setup::of(POLICY)?.workers(2).variable("SECRET", SECRET).start().await
 }
 
 /// Whoever signs in is still let in, and nothing has failed in the filter.
 async fn stays_well(proxy: &Proxy) -> Result<()> {
-    let bearer = format!("authorization: Bearer {}", hs256(SECRET.as_bytes(), "alice", 3600)?);
+    let bearer = format!("authorization: Bearer {}", token()?);
     ensure!(status(proxy.envoy.address(), &request(b"/", &[bearer.as_bytes()])).await? == 200);
     let output = proxy.envoy.output();
     ensure!(!output.contains("[critical]") && !output.contains("[error]"), "{output}");
@@ -83,7 +84,7 @@ async fn stays_well(proxy: &Proxy) -> Result<()> {
 #[tokio::test]
 async fn what_is_no_token_signs_nobody_in() -> Result<()> {
     let proxy = start().await?;
-    let valid = hs256(SECRET.as_bytes(), "alice", 3600)?;
+    let valid = token()?;
     let [header, payload, signature]: [&str; 3] =
         valid.split('.').collect::<Vec<_>>().try_into().ok().context("three parts")?;
     let bearer = |token: &[u8]| [b"authorization: Bearer ", token].concat();

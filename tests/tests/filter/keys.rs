@@ -5,21 +5,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Response, StatusCode};
 use sallyport_tests::proxy::{Conduct, KeyHost, Proxy, Setup};
+use sallyport_tests::tokens::{Signer, claims, key_set};
 use serde_json::json;
-
-use super::tokens::Key;
-
-async fn ask(proxy: &Proxy, path: &str, token: &str) -> Result<Response<Bytes>> {
-    proxy.send(Request::get(path).header("authorization", format!("Bearer {token}")).body("")?).await
-}
 
 /// Asks until the answer is this.
 async fn ask_until(proxy: &Proxy, path: &str, token: &str, status: u16) -> Result<()> {
     let start = Instant::now();
     loop {
-        let response = ask(proxy, path, token).await?;
+        let response = proxy.get(path, Some(token)).await?;
         if response.status() == status {
             return Ok(());
         }
@@ -76,13 +71,12 @@ async fn start(hosts: &[(&'static str, Conduct)]) -> Result<(Setup, Vec<KeyHost>
 
 #[tokio::test]
 async fn a_host_that_fails_or_lies_opens_nothing_and_stands_in_nobody_s_way() -> Result<()> {
-    let key = Key::new("a")?;
+    let signer = Signer::ed25519("a")?;
+    let set = key_set(&[&signer])?;
     let moved =
         Response::builder().status(302).header("location", "https://good.example/jwks").body(Bytes::new())?;
-    let padded = |length: usize| {
-        let set = key.set();
-        Conduct::serves(format!("{set}{}", " ".repeat(length.saturating_sub(set.len()))))
-    };
+    let padded =
+        |length: usize| Conduct::serves(format!("{set}{}", " ".repeat(length.saturating_sub(set.len()))));
     let bad = [
         ("fails", Conduct::fails(StatusCode::INTERNAL_SERVER_ERROR)),
         ("denies", Conduct::fails(StatusCode::FORBIDDEN)),
@@ -93,60 +87,60 @@ async fn a_host_that_fails_or_lies_opens_nothing_and_stands_in_nobody_s_way() ->
         ("html", Conduct::serves("<html>Welcome</html>")),
         ("object", Conduct::serves("{}")),
         ("binary", Conduct::serves(vec![0xff; 1000])),
-        ("cut", Conduct::serves(key.set()[..40].to_owned())),
+        ("cut", Conduct::serves(set[..40].to_owned())),
         ("large", padded((256 << 10) + 1)),
         ("huge", padded(4 << 20)),
-        ("untrusted", Conduct::serves(key.set())),
+        ("untrusted", Conduct::serves(set.clone())),
     ];
     let mut hosts = bad.to_vec();
-    hosts.push(("other", Conduct::serves(Key::new("a")?.set())));
+    hosts.push(("other", Conduct::serves(key_set(&[&Signer::ed25519("a")?])?)));
     hosts.push(("none", Conduct::serves(json!({"keys": []}).to_string())));
     hosts.push(("full", padded(256 << 10)));
-    hosts.push(("good", Conduct::serves(key.set())));
+    hosts.push(("good", Conduct::serves(set.clone())));
     let (setup, _hosts) = start(&hosts).await?;
     let proxy = setup.workers(2).start().await?;
-    let token = key.token("alice")?;
+    let token = signer.sign(&claims("alice", 3600))?;
 
     for good in ["/good", "/full"] {
         ask_until(&proxy, good, &token, 200).await?;
     }
     let passed = proxy.upstream.seen().len();
     for (name, _) in bad {
-        let response = ask(&proxy, &format!("/{name}"), &token).await?;
+        let response = proxy.get(&format!("/{name}"), Some(&token)).await?;
         ensure!(response.status() == 503, "{name}: {response:?}");
         ensure!(response.headers()["retry-after"] == "1", "{name}: {response:?}");
     }
-    ensure!(ask(&proxy, "/nowhere", &token).await?.status() == 503);
+    ensure!(proxy.get("/nowhere", Some(&token)).await?.status() == 503);
     // Keys that came, but are not those that signed.
     ask_until(&proxy, "/other", &token, 401).await?;
-    ensure!(ask(&proxy, "/none", &token).await?.status() != 200);
+    ensure!(proxy.get("/none", Some(&token)).await?.status() != 200);
     ensure!(proxy.upstream.seen().len() == passed, "somebody got through");
-    ensure!(ask(&proxy, "/good", &token).await?.status() == 200);
+    ensure!(proxy.get("/good", Some(&token)).await?.status() == 200);
     Ok(())
 }
 
 #[tokio::test]
 async fn whoever_waits_for_a_slow_host_is_let_in_once_it_answers_and_not_before() -> Result<()> {
-    let key = Key::new("a")?;
+    let signer = Signer::ed25519("a")?;
     let (setup, hosts) = start(&[("slow", Conduct::Silent)]).await?;
     let proxy = setup.start().await?;
-    let token = key.token("alice")?;
+    let token = signer.sign(&claims("alice", 3600))?;
     // As long as the host takes to answer, nobody is let in: whoever has waited long enough is told to come again.
-    let response = ask(&proxy, "/slow", &token).await?;
+    let response = proxy.get("/slow", Some(&token)).await?;
     ensure!(response.status() == 503, "{response:?}");
     ensure!(response.headers()["retry-after"] == "1", "{response:?}");
     ensure!(hosts[0].fetches() >= 1, "nobody asked for keys");
     ensure!(proxy.upstream.seen().is_empty(), "somebody got through");
-    hosts[0].behave(Conduct::serves(key.set()));
+    hosts[0].behave(Conduct::serves(key_set(&[&signer])?));
     ask_until(&proxy, "/slow", &token, 200).await
 }
 
 #[tokio::test]
 async fn new_keys_are_taken_up_and_old_ones_given_up_whatever_the_host_says_meanwhile() -> Result<()> {
-    let (old, new) = (Key::new("old")?, Key::new("new")?);
-    let (setup, hosts) = start(&[("rotates", Conduct::serves(old.set()))]).await?;
+    let (old, new) = (Signer::ed25519("old")?, Signer::ed25519("new")?);
+    let (setup, hosts) = start(&[("rotates", Conduct::serves(key_set(&[&old])?))]).await?;
     let proxy = setup.workers(2).start().await?;
-    let (before, after) = (old.token("alice")?, new.token("alice")?);
+    let (before, after) = (old.sign(&claims("alice", 3600))?, new.sign(&claims("alice", 3600))?);
     ask_until(&proxy, "/rotates", &before, 200).await?;
 
     // An unknown key has the keys fetched once more, once they are not quite new any longer. What is no key set then
@@ -154,13 +148,13 @@ async fn new_keys_are_taken_up_and_old_ones_given_up_whatever_the_host_says_mean
     hosts[0].behave(Conduct::serves("{}"));
     let start = Instant::now();
     while hosts[0].fetches() < 2 {
-        ensure!(ask(&proxy, "/rotates", &after).await?.status() != 200, "a key that nobody served");
+        ensure!(proxy.get("/rotates", Some(&after)).await?.status() != 200, "a key that nobody served");
         ensure!(start.elapsed() < Duration::from_secs(60), "the keys are not fetched again");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    ensure!(ask(&proxy, "/rotates", &before).await?.status() == 200);
+    ensure!(proxy.get("/rotates", Some(&before)).await?.status() == 200);
 
-    hosts[0].behave(Conduct::serves(new.set()));
+    hosts[0].behave(Conduct::serves(key_set(&[&new])?));
     ask_until(&proxy, "/rotates", &after, 200).await?;
     // The other worker learns of it by its next look.
     ask_until(&proxy, "/rotates", &before, 401).await

@@ -11,5 +11,4 @@ mod passes;
 mod routes;
 mod secrets;
 mod systems;
-mod tokens;
 mod trailers;

@@ -6,8 +6,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use anyhow::{Result, ensure};
 use http::{Request, StatusCode};
 use sallyport_tests::proxy::{Proxy, Setup};
-
-use super::tokens::hs256;
+use sallyport_tests::tokens::{Signer, claims};
 
 /// A policy that asks for a token that is signed with what a variable holds.
 fn policy(name: &str, host: &str, keys: &str) -> String {
@@ -27,7 +26,7 @@ spec:
 }
 
 async fn ask(proxy: &Proxy, host: &str, secret: &[u8]) -> Result<StatusCode> {
-    let token = hs256(secret, "alice", 3600)?;
+    let token = Signer::shared(secret).sign(&claims("alice", 3600))?;
     let request = Request::get("/").header("host", host).header("authorization", format!("Bearer {token}"));
     Ok(proxy.send(request.body("")?).await?.status())
 }

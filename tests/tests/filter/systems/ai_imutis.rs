@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Result, ensure};
 use http::Response;
 use sallyport_tests::proxy::{Conduct, KeyHost, Proxy, RateLimitService, Setup};
-use sallyport_tests::tokens::{Signer, seconds_from_now};
+use sallyport_tests::tokens::{Signer, key_set, seconds_from_now};
 use serde_json::{Value, json};
 
-use super::{get, has, last_seen, policy};
+use super::{has, last_seen, policy};
 
 /// Long enough for any machine: it ends a test that hangs, and decides none.
 const HANGS: Duration = Duration::from_secs(60);
@@ -40,11 +40,10 @@ impl Firebase {
 
 /// Answers with the public keys, to be kept for so many seconds.
 fn serves(signers: &[&Signer], max_age: u32) -> Result<Conduct> {
-    let keys = signers.iter().map(|signer| signer.public_jwk()).collect::<Result<Vec<_>>>()?;
     let response = Response::builder()
         .header("content-type", "application/json")
         .header("cache-control", format!("public, max-age={max_age}, must-revalidate"))
-        .body(json!({ "keys": keys }).to_string().into())?;
+        .body(key_set(signers)?.into())?;
     Ok(Conduct::Answers(response))
 }
 
@@ -65,7 +64,7 @@ async fn a2_csp_hsts_and_frame_options_are_on_every_answer() -> Result<()> {
     let firebase = Firebase::start().await?;
     let proxy = firebase.setup.start().await?;
     for (path, status) in [("/health", 200), ("/predict", 401)] {
-        let response = get(&proxy, path, None).await?;
+        let response = proxy.get(path, None).await?;
         ensure!(response.status() == status, "{response:?}");
         has(
             &response,
@@ -94,7 +93,7 @@ async fn a3_replicas_share_a_limit_through_redis() -> Result<()> {
     let start = SystemTime::now();
     let mut admitted = 0;
     for i in 0..300 {
-        let response = get(&replicas[i % 2], "/predict", Some(&alice)).await?;
+        let response = replicas[i % 2].get("/predict", Some(&alice)).await?;
         match response.status().as_u16() {
             200 => admitted += 1,
             429 => ensure!(response.headers().contains_key("retry-after"), "{response:?}"),
@@ -105,13 +104,13 @@ async fn a3_replicas_share_a_limit_through_redis() -> Result<()> {
     ensure!(admitted <= most, "{admitted} were admitted, where {most} may be");
     // What a replica has asked for it may not have needed by the end: at most a lease of ten each.
     ensure!(admitted >= 80, "only {admitted} were admitted");
-    ensure!(get(&replicas[0], "/predict", Some(&bob)).await?.status() == 200, "another user pays for it");
-    ensure!(get(&replicas[1], "/health", None).await?.status() == 200);
+    ensure!(replicas[0].get("/predict", Some(&bob)).await?.status() == 200, "another user pays for it");
+    ensure!(replicas[1].get("/health", None).await?.status() == 200);
     Ok(())
 }
 
 async fn is(proxy: &Proxy, token: &str, status: u16) -> Result<()> {
-    let response = get(proxy, "/predict", Some(token)).await?;
+    let response = proxy.get("/predict", Some(token)).await?;
     ensure!(response.status() == status, "expected {status}: {response:?}");
     Ok(())
 }
@@ -132,10 +131,10 @@ async fn a4_firebase_signs_in_whom_it_knows_for_this_project() -> Result<()> {
     is(&proxy, &with("aud", json!("another"))?, 401).await?;
     is(&proxy, &with("exp", json!(seconds_from_now(-120)))?, 401).await?;
     is(&proxy, &with("exp", json!(seconds_from_now(48 * 3600)))?, 401).await?;
-    ensure!(get(&proxy, "/predict", None).await?.status() == 401);
+    ensure!(proxy.get("/predict", None).await?.status() == 401);
     ensure!(proxy.upstream.seen().len() == reached, "something got through");
     for open in ["/health", "/metrics"] {
-        ensure!(get(&proxy, open, None).await?.status() == 200, "{open} stays open");
+        ensure!(proxy.get(open, None).await?.status() == 200, "{open} stays open");
     }
     Ok(())
 }
@@ -151,7 +150,7 @@ async fn a4_keys_that_rotate_are_fetched_when_the_first_token_of_a_new_one_comes
     let before = firebase.keys.fetches();
     // Nobody makes the filter fetch more often than every ten seconds, whatever keys he names.
     let accepted = async {
-        while get(&proxy, "/predict", Some(&new)).await?.status() != 200 {
+        while proxy.get("/predict", Some(&new)).await?.status() != 200 {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         Ok::<_, anyhow::Error>(())

@@ -84,7 +84,7 @@ async fn f5_at_the_service_nobody_but_the_gateway_says_who_a_user_is() -> Result
 #[tokio::test]
 async fn f6_tokens_of_the_private_key_and_of_the_shared_secret_sign_in() -> Result<()> {
     let (proxy, rsa) = gateway().await?;
-    let shared = Signer::Shared(SECRET.to_owned());
+    let shared = Signer::shared(SECRET);
     for (signer, user) in [(&rsa, "alice"), (&shared, "bob")] {
         let token = format!("Bearer {}", signer.sign(&claims(user))?);
         let response = ask(&proxy, "/accounts", &[("authorization", &token), ("x-user-id", "root")]).await?;
@@ -100,7 +100,7 @@ async fn f6_tokens_of_the_private_key_and_of_the_shared_secret_sign_in() -> Resu
     let mut other = claims("alice");
     other["aud"] = json!("another");
     // The public key is known to all: whoever takes it for a secret signs for everybody (RFC 8725 §2.1).
-    let confused = Signer::Shared(rsa.public_pem()?);
+    let confused = Signer::shared(rsa.public_pem()?);
     let stranger = Signer::rsa("2026")?;
     let tokens = [
         ("expired", rsa.sign(&expired)?),

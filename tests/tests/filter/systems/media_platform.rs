@@ -5,7 +5,7 @@ use sallyport_tests::tokens::{Signer, seconds_from_now};
 use sallyport_traffic::program::secret_variable;
 use serde_json::json;
 
-use super::{get, last_seen, policy};
+use super::{last_seen, policy};
 
 #[tokio::test]
 async fn p8_keys_come_from_a_secret_and_stand_in_no_configuration() -> Result<()> {
@@ -24,12 +24,12 @@ async fn p8_keys_come_from_a_secret_and_stand_in_no_configuration() -> Result<()
         "sub": "alice",
         "exp": seconds_from_now(600),
     });
-    let response = get(&proxy, "/upload", Some(&signer.sign(&claims)?)).await?;
+    let response = proxy.get("/upload", Some(&signer.sign(&claims)?)).await?;
     ensure!(response.status() == 200, "{response:?}");
     ensure!(last_seen(&proxy)?["x-user-id"] == "alice");
     let another = Signer::rsa("platform")?.sign(&claims)?;
-    ensure!(get(&proxy, "/upload", Some(&another)).await?.status() == 401);
-    ensure!(get(&proxy, "/health/ready", None).await?.status() == 200);
+    ensure!(proxy.get("/upload", Some(&another)).await?.status() == 401);
+    ensure!(proxy.get("/health/ready", None).await?.status() == 200);
     // Nor does Envoy tell them to whoever may look at it, or write them down.
     let dump = proxy.envoy.admin("/config_dump").await?;
     ensure!(!dump.contains(line) && !proxy.envoy.output().contains(line), "the key can be read");

@@ -4,7 +4,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Response};
 use sallyport_tests::examples::Example;
 use sallyport_tests::proxy::{Proxy, Setup};
 
@@ -21,15 +21,6 @@ fn policy(system: &str, name: &str) -> Result<Setup> {
     let documents = example.traffic_policies()?;
     let policy = documents.iter().find(|policy| policy["metadata"]["name"] == name);
     Setup::of(&policy.with_context(|| format!("{system} has no TrafficPolicy {name}"))?.to_string())
-}
-
-/// A GET of a path, with a token as RFC 6750 §2.1 sends it.
-async fn get(proxy: &Proxy, path: &str, token: Option<&str>) -> Result<Response<Bytes>> {
-    let mut request = Request::get(path);
-    if let Some(token) = token {
-        request = request.header("authorization", format!("Bearer {token}"));
-    }
-    proxy.send(request.body("")?).await
 }
 
 /// The headers of the last request that reached the application.
