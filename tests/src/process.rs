@@ -75,8 +75,29 @@ impl Process {
 
     /// Asks it to end, as the kubelet does: SIGTERM.
     pub(crate) fn ask_to_end(&self) -> Result<()> {
-        let sent = Command::new("kill").args(["-TERM", &self.id().to_string()]).status()?;
+        self.signal("TERM")
+    }
+
+    /// Sends it a signal (signal(7)), by its name without SIG.
+    pub(crate) fn signal(&self, name: &str) -> Result<()> {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status()?;
         sent.success().then_some(()).with_context(|| format!("{} takes no signal: {sent}", self.name))
+    }
+
+    /// Ends it at once: SIGKILL.
+    pub(crate) fn kill(&mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
+    }
+
+    /// How many bytes of memory it has that are its own now: VmRSS (proc_pid_status(5)), in steps of a page.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        Ok(kib.context("the process has no VmRSS")?.parse::<u64>()? << 10)
     }
 
     /// Waits until it has ended.

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,6 @@ impl Envoy {
             // What goes wrong in a filter is written at critical and error.
             ["--log-level", "warning"],
             ["--file-flush-interval-msec", "20"],
-            ["--drain-time-s", "1"],
         ];
         let mut args: Vec<String> = own.as_flattened().iter().map(ToString::to_string).collect();
         args.push("--disable-hot-restart".to_owned());
@@ -117,10 +116,23 @@ impl Envoy {
         Ok(series.filter_map(|(_, value)| value.parse::<u64>().ok()).sum())
     }
 
+    /// How many bytes of memory it has.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        self.process.resident_bytes()
+    }
+
     /// All that it has said.
     #[must_use]
     pub fn output(&self) -> String {
         self.process.output()
+    }
+
+    /// The folder that it runs in, and that names of files in its configuration start from.
+    pub(super) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// The file of the access log, one line of JSON a request.

@@ -2,6 +2,7 @@
 //! service with its Redis. All on free ports of this machine.
 
 mod client;
+mod delivery;
 mod envoy;
 mod http2_client;
 mod key_host;
@@ -12,6 +13,7 @@ mod setup;
 mod upstream;
 
 pub use client::{Client, send};
+pub use delivery::Delivery;
 pub use envoy::Envoy;
 pub use http2_client::Http2Client;
 pub use key_host::{Conduct, KeyHost};

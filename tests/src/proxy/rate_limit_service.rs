@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -20,7 +21,9 @@ pub struct RateLimitService {
     redis: Process,
     address: SocketAddr,
     _port: TcpSocket,
-    _dir: RunDir,
+    dir: RunDir,
+    /// Where Redis listens.
+    socket: PathBuf,
 }
 
 impl RateLimitService {
@@ -45,26 +48,41 @@ impl RateLimitService {
         port.set_reuseport(true)?;
         port.bind((Ipv4Addr::LOCALHOST, 0).into())?;
         let address = port.local_addr()?;
-        let environment = [
-            ("REDIS_SOCKET_TYPE", "unix"),
-            ("REDIS_URL", &socket.display().to_string()),
-            ("GRPC_HOST", "127.0.0.1"),
-            ("GRPC_PORT", &address.port().to_string()),
-            ("HOST", "127.0.0.1"),
-            ("PORT", "0"),
-            ("DEBUG_HOST", "127.0.0.1"),
-            ("DEBUG_PORT", "0"),
-            ("USE_STATSD", "false"),
-            ("RUNTIME_ROOT", &dir.path().join("runtime").display().to_string()),
-            ("RUNTIME_SUBDIRECTORY", "sallyport"),
-            ("RUNTIME_WATCH_ROOT", "false"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let program = programs::find("ratelimit")?;
-        let mut service = Process::start_with("ratelimit", &program, &[], &environment, dir.path())?;
-        // It listens when it has read its configuration.
-        wait(&mut service, async || TcpStream::connect(address).await.is_ok()).await?;
-        Ok(Self { service, redis, address, _port: port, _dir: dir })
+        let service = start(&dir, &socket, address).await?;
+        Ok(Self { service, redis, address, _port: port, dir, socket })
+    }
+
+    /// Ends the service at once, as a crash does. Redis stays, and what is counted with it.
+    ///
+    /// # Errors
+    /// When it has ended before.
+    pub fn crash(&mut self) -> Result<()> {
+        Ok(self.service.kill()?)
+    }
+
+    /// Starts the service again, where it was before.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_again(&mut self) -> Result<()> {
+        self.service = start(&self.dir, &self.socket, self.address).await?;
+        Ok(())
+    }
+
+    /// Has the service do nothing from now on. Whoever connects is still taken on, by the kernel, and gets no answer.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn stall(&self) -> Result<()> {
+        self.service.signal("STOP")
+    }
+
+    /// Has the service go on.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn go_on(&self) -> Result<()> {
+        self.service.signal("CONT")
     }
 
     /// Where it listens for gRPC.
@@ -78,6 +96,30 @@ impl RateLimitService {
     pub fn process_ids(&self) -> [u32; 2] {
         [self.service.id(), self.redis.id()]
     }
+}
+
+/// Starts the service itself, and waits until it listens.
+async fn start(dir: &RunDir, redis: &Path, address: SocketAddr) -> Result<Process> {
+    let environment = [
+        ("REDIS_SOCKET_TYPE", "unix"),
+        ("REDIS_URL", &redis.display().to_string()),
+        ("GRPC_HOST", "127.0.0.1"),
+        ("GRPC_PORT", &address.port().to_string()),
+        ("HOST", "127.0.0.1"),
+        ("PORT", "0"),
+        ("DEBUG_HOST", "127.0.0.1"),
+        ("DEBUG_PORT", "0"),
+        ("USE_STATSD", "false"),
+        ("RUNTIME_ROOT", &dir.path().join("runtime").display().to_string()),
+        ("RUNTIME_SUBDIRECTORY", "sallyport"),
+        ("RUNTIME_WATCH_ROOT", "false"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let program = programs::find("ratelimit")?;
+    let mut service = Process::start_with("ratelimit", &program, &[], &environment, dir.path())?;
+    // It listens when it has read its configuration.
+    wait(&mut service, async || TcpStream::connect(address).await.is_ok()).await?;
+    Ok(service)
 }
 
 /// Waits until the process is ready.

@@ -7,13 +7,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use http::{Request, Response};
 use sallyport_attach::envoy::{Options, render};
 use sallyport_attach::{Endpoint, Plugin};
 use serde_json::Value;
 
-use super::{Envoy, Module, Upstream, policies, send};
+use super::delivery::{FILTERS, ROUTER};
+use super::{Delivery, Envoy, Module, Upstream, policies, send};
 use crate::run_dir::RunDir;
 
 /// The file of the access log, in Envoy's folder.
@@ -29,6 +30,7 @@ pub struct Setup {
     ca_file: PathBuf,
     environment: Vec<(String, OsString)>,
     edits: Vec<Edit>,
+    delivery: Option<Delivery>,
 }
 
 type Edit = Box<dyn Fn(&mut Value)>;
@@ -39,7 +41,12 @@ pub struct Proxy {
     pub envoy: Envoy,
     /// The application.
     pub upstream: Upstream,
+    delivery: Option<Delivery>,
 }
+
+/// How long connections have to end whose configuration is replaced: longer than any request takes, where that is tried.
+const DRAIN_SECONDS: u32 = 1;
+const DRAIN_SECONDS_OF_DELIVERED: u32 = 10;
 
 impl Setup {
     /// The TrafficPolicies of a YAML stream, with one worker.
@@ -56,6 +63,7 @@ impl Setup {
             ca_file: "/etc/ssl/certs/ca-certificates.crt".into(),
             environment: Vec::new(),
             edits: Vec::new(),
+            delivery: None,
         })
     }
 
@@ -92,6 +100,28 @@ impl Setup {
     pub fn variable(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.environment.push((name.to_owned(), value.into()));
         self
+    }
+
+    /// With filters that can be replaced while Envoy runs.
+    #[must_use]
+    pub fn delivered(mut self, delivery: Delivery) -> Self {
+        self.delivery = Some(delivery);
+        self
+    }
+
+    /// With this done to what each filter is configured with.
+    #[must_use]
+    pub fn configured(self, edit: impl Fn(&mut Value) + 'static) -> Self {
+        self.edited(move |bootstrap| {
+            let filters = bootstrap.pointer_mut(FILTERS).and_then(Value::as_array_mut).expect("filters");
+            for filter in filters.iter_mut().filter(|filter| filter["name"] != ROUTER) {
+                let value = &mut filter["typed_config"]["config"]["configuration"]["value"];
+                let text = value.as_str().expect("a configuration");
+                let mut configuration: Value = serde_json::from_str(text).expect("JSON");
+                edit(&mut configuration);
+                *value = configuration.to_string().into();
+            }
+        })
     }
 
     /// With this done to Envoy's configuration, as whoever writes one around the filter may do.
@@ -146,14 +176,31 @@ impl Setup {
     /// # Errors
     /// When it does not start.
     pub async fn start_before(&self, upstream: Upstream) -> Result<Proxy> {
-        let bootstrap = self.render(upstream.address())?;
+        let mut bootstrap = self.render(upstream.address())?;
         let dir = RunDir::create()?;
-        let envoy = Envoy::start(&bootstrap, self.workers, &self.flags, &self.environment, dir).await?;
-        Ok(Proxy { envoy, upstream })
+        let mut drain_seconds = DRAIN_SECONDS;
+        if let Some(delivery) = self.delivery {
+            delivery.take_out(&mut bootstrap).put(dir.path())?;
+            drain_seconds = DRAIN_SECONDS_OF_DELIVERED;
+        }
+        let mut flags = self.flags.clone();
+        flags.extend(["--drain-time-s".to_owned(), drain_seconds.to_string()]);
+        let envoy = Envoy::start(&bootstrap, self.workers, &flags, &self.environment, dir).await?;
+        Ok(Proxy { envoy, upstream, delivery: self.delivery })
     }
 }
 
 impl Proxy {
+    /// Gives the running Envoy the filters of another setup, by how its own are delivered. It takes them over when it has
+    /// seen to it.
+    ///
+    /// # Errors
+    /// When its filters are not delivered.
+    pub fn reconfigure(&self, setup: &Setup) -> Result<()> {
+        let delivery = self.delivery.context("its filters can't be replaced")?;
+        delivery.take_out(&mut setup.render(self.upstream.address())?).put(self.envoy.dir())
+    }
+
     /// Sends one request on a connection of its own.
     ///
     /// # Errors

@@ -25,15 +25,6 @@ fn edit(bootstrap: &mut Value, place: Place) {
     manager["skip_xff_append"] = false.into();
     if matches!(place, Place::Sidecar) {
         manager["use_remote_address"] = false.into();
-        return;
-    }
-    let filters = manager["http_filters"].as_array_mut().expect("filters");
-    for filter in filters.iter_mut().filter(|filter| filter["name"] != "envoy.filters.http.router") {
-        let value = &mut filter["typed_config"]["config"]["configuration"]["value"];
-        let text = value.as_str().expect("a configuration");
-        let mut configuration: Value = serde_json::from_str(text).expect("JSON");
-        configuration["forwardedFor"] = json!("Appended");
-        *value = configuration.to_string().into();
     }
 }
 
@@ -53,7 +44,11 @@ spec:
         )
     };
     let policies: String = (0..3).map(policy).collect();
-    Setup::of(&policies)?.edited(move |bootstrap| edit(bootstrap, place)).start().await
+    let mut setup = Setup::of(&policies)?.edited(move |bootstrap| edit(bootstrap, place));
+    if matches!(place, Place::Gateway) {
+        setup = setup.configured(|configuration| configuration["forwardedFor"] = json!("Appended"));
+    }
+    setup.start().await
 }
 
 /// Whom the filter takes for the client of a request with this X-Forwarded-For.
