@@ -8,6 +8,7 @@ mod grpc;
 mod hostile;
 mod keys;
 mod passes;
+mod reconfigured;
 mod routes;
 mod secrets;
 mod systems;
