@@ -1,5 +1,6 @@
 //! The filter in a real Envoy.
 
+mod away;
 mod bounded;
 mod client_address;
 mod counts;
