@@ -2,6 +2,7 @@
 
 mod away;
 mod bounded;
+mod capabilities;
 mod client_address;
 mod counts;
 mod decides;
@@ -13,5 +14,6 @@ mod passes;
 mod reconfigured;
 mod routes;
 mod secrets;
+mod signatures;
 mod systems;
 mod trailers;
