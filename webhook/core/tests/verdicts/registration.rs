@@ -141,11 +141,15 @@ fn what_is_given_is_asked_about_only_where_it_can_be_given() {
     let label = json!({"name": "label", "metadata": {"labels": {"a": "b"}}});
     let mut policy = giving("p", on(json!(["*"])));
     policy["spec"]["mutate"] = json!([root]);
-    check(&[policy.clone()], Call::Mutate, &[":pods CREATE", ":pods/ephemeralcontainers UPDATE"]);
+    check(std::slice::from_ref(&policy), Call::Mutate, &[":pods CREATE", ":pods/ephemeralcontainers UPDATE"]);
     check(&[policy], Call::Validate, &[]);
     let mut policy = giving("p", on(json!(["Deployment", "Job", "Service"])));
     policy["spec"]["mutate"] = json!([root]);
-    check(&[policy.clone()], Call::Mutate, &["apps:deployments CREATE UPDATE", "batch:jobs CREATE"]);
+    check(
+        std::slice::from_ref(&policy),
+        Call::Mutate,
+        &["apps:deployments CREATE UPDATE", "batch:jobs CREATE"],
+    );
     policy["spec"]["mutate"] = json!([root, label]);
     let with_services = [":services CREATE UPDATE", "apps:deployments CREATE UPDATE", "batch:jobs CREATE"];
     check(&[policy], Call::Mutate, &with_services);
@@ -174,7 +178,7 @@ fn namespaces_narrow_what_is_asked_about_where_every_policy_names_its_own() {
     };
     let (shop, bank) = (in_namespaces("p", json!(["shop"])), in_namespaces("q", json!(["bank", "shop"])));
     let named = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>());
-    assert_eq!(namespaces(&[shop.clone()]), named(&["shop"]));
+    assert_eq!(namespaces(std::slice::from_ref(&shop)), named(&["shop"]));
     assert_eq!(namespaces(&[shop.clone(), bank]), named(&["bank", "shop"]));
     assert_eq!(namespaces(&[shop.clone(), in_namespaces("q", json!(["shop-*"]))]), None);
     assert_eq!(namespaces(&[shop.clone(), policy("q", json!({}))]), None);
