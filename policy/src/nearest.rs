@@ -3,13 +3,13 @@
 /// The name among `known` that is nearest to `name`, when it is near enough to have been meant.
 #[must_use]
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let wanted: Vec<char> = name.to_lowercase().chars().collect();
+    // The names known are ASCII: Unicode's case mappings are long tables, which the filter would carry along.
+    let lower = |name: &str| name.chars().map(|c| c.to_ascii_lowercase()).collect::<Vec<_>>();
+    let wanted = lower(name);
     let limit = (wanted.len() / 3).clamp(1, 3);
     known
         .into_iter()
-        .map(|candidate| {
-            (distance(&wanted, &candidate.to_lowercase().chars().collect::<Vec<_>>()), candidate)
-        })
+        .map(|candidate| (distance(&wanted, &lower(candidate)), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
