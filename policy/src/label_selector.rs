@@ -68,7 +68,7 @@ impl LabelSelector {
             check_value(value, &at, findings);
             selector
                 .0
-                .push(Requirement { key: key.clone(), test: Test::In(BTreeSet::from([value.clone()])) });
+                .push(Requirement { key: key.clone(), test: Test::In(set(std::slice::from_ref(value))) });
         }
         for (i, requirement) in self.match_expressions.iter().enumerate() {
             let at = path.field("matchExpressions").index(i);
@@ -99,12 +99,19 @@ impl LabelSelectorRequirement {
             check_value(value, &at.index(i), findings);
         }
         match self.operator {
-            In => Test::In(self.values.iter().cloned().collect()),
-            NotIn => Test::NotIn(self.values.iter().cloned().collect()),
+            In => Test::In(set(&self.values)),
+            NotIn => Test::NotIn(set(&self.values)),
             Exists => Test::Exists,
             DoesNotExist => Test::DoesNotExist,
         }
     }
+}
+
+/// The values, each once. One by one: what makes a set of a list at once sorts it, and the filter would carry that along.
+fn set(values: &[String]) -> BTreeSet<String> {
+    let mut set = BTreeSet::new();
+    set.extend(values.iter().cloned());
+    set
 }
 
 fn check_key(key: &str, path: &FieldPath, findings: &mut Diagnostics) {

@@ -14,18 +14,25 @@ pub fn logged_path(headers: &HeaderList<'_>) -> Option<String> {
     let path = headers.only(b":path").one()?;
     let end = path.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(path.len());
     let path = path.get(..end)?.escape_ascii().to_string();
-    let mut numbers = card::possible(&path);
-    numbers.sort_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
-    let mut shown = String::with_capacity(path.len());
-    let mut at = 0;
+    let numbers = card::possible(&path);
+    if numbers.is_empty() {
+        return Some(path);
+    }
+    // They overlap, and are in no order.
+    let mut hidden = vec![false; path.len()];
     for number in numbers {
-        if number.start >= at {
-            shown.push_str(path.get(at..number.start)?);
+        hidden.get_mut(number)?.fill(true);
+    }
+    let mut shown = String::with_capacity(path.len());
+    let mut in_number = false;
+    for (byte, hidden) in path.bytes().zip(hidden) {
+        if !hidden {
+            shown.push(char::from(byte));
+        } else if !in_number {
             shown.push_str(REDACTED);
         }
-        at = at.max(number.end);
+        in_number = hidden;
     }
-    shown.push_str(path.get(at..)?);
     Some(shown)
 }
 
