@@ -23,7 +23,11 @@ const MOST_BYTES: usize = 4 << 20;
 
 /// Why bytes are no configuration.
 #[derive(Debug)]
-pub struct DecodeError(String);
+pub struct DecodeError(Box<Why>);
+
+/// Behind a pointer: whatever reads a part of a configuration hands an error on.
+#[derive(Debug)]
+struct Why(String);
 
 impl Configuration {
     /// Reads a configuration.
@@ -38,21 +42,27 @@ impl Configuration {
 
 impl Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.0.0)
     }
 }
 
 impl std::error::Error for DecodeError {}
 
+impl From<String> for DecodeError {
+    fn from(why: String) -> Self {
+        Self(Box::new(Why(why)))
+    }
+}
+
 impl From<JsonError> for DecodeError {
     fn from(error: JsonError) -> Self {
-        Self(error.to_string())
+        error.to_string().into()
     }
 }
 
 impl de::Error for DecodeError {
     fn custom<T: Display>(message: T) -> Self {
-        Self(message.to_string())
+        message.to_string().into()
     }
 
     fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -66,7 +76,7 @@ impl de::Error for DecodeError {
 
 /// What was found is not told: a key may stand there.
 fn wrong(expected: &dyn Expected) -> DecodeError {
-    DecodeError(format!("expected {expected}"))
+    format!("expected {expected}").into()
 }
 
 /// A value that is to become something.
@@ -170,13 +180,13 @@ impl<'de> Deserializer<'de> for Value<'de> {
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
         let mut choices = match self.0 {
-            Json::String(word) => return visitor.visit_enum(Choice { word, value: None }),
+            Json::String(word) => return visitor.visit_enum(&Choice { word, value: None }),
             Json::Object(object) => object.iter(),
             _ => return Err(wrong(&visitor)),
         };
         match (choices.next(), choices.next()) {
-            (Some((word, value)), None) => visitor.visit_enum(Choice { word, value: Some(value) }),
-            _ => Err(DecodeError("expected one choice".to_owned())),
+            (Some((word, value)), None) => visitor.visit_enum(&Choice { word, value: Some(value) }),
+            _ => Err("expected one choice".to_owned().into()),
         }
     }
 
@@ -189,7 +199,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
 fn whole<'de, V: Visitor<'de>>(number: &Number, visitor: V) -> Result<V::Value, DecodeError> {
     match number.as_str().parse() {
         Ok(number) => visitor.visit_u64(number),
-        Err(_) => Err(DecodeError("expected a whole number that is not negative".to_owned())),
+        Err(_) => Err("expected a whole number that is not negative".to_owned().into()),
     }
 }
 
@@ -225,7 +235,7 @@ impl<'de, I: Iterator<Item = (&'de str, &'de Json)>> MapAccess<'de> for Members<
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DecodeError> {
-        let value = self.value.take().ok_or_else(|| DecodeError("expected a value".to_owned()))?;
+        let value = self.value.take().ok_or_else(|| DecodeError::from("expected a value".to_owned()))?;
         seed.deserialize(Value(value))
     }
 }
@@ -239,7 +249,7 @@ struct Choice<'j> {
     value: Option<&'j Json>,
 }
 
-impl<'de> EnumAccess<'de> for Choice<'de> {
+impl<'de> EnumAccess<'de> for &Choice<'de> {
     type Error = DecodeError;
     type Variant = Self;
 
@@ -248,20 +258,20 @@ impl<'de> EnumAccess<'de> for Choice<'de> {
     }
 }
 
-impl<'de> VariantAccess<'de> for Choice<'de> {
+impl<'de> VariantAccess<'de> for &Choice<'de> {
     type Error = DecodeError;
 
     fn unit_variant(self) -> Result<(), DecodeError> {
         match self.value {
             None => Ok(()),
-            Some(_) => Err(DecodeError(format!("expected nothing beside {}", self.word))),
+            Some(_) => Err(format!("expected nothing beside {}", self.word).into()),
         }
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, DecodeError> {
         match self.value {
             Some(value) => seed.deserialize(Value(value)),
-            None => Err(DecodeError(format!("expected something beside {}", self.word))),
+            None => Err(format!("expected something beside {}", self.word).into()),
         }
     }
 
