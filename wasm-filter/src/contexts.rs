@@ -1,16 +1,14 @@
 //! What the proxy calls a context: a configured filter, or one request.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
 use crate::filter::Filter;
 use crate::stream::Stream;
+use crate::table::Table;
 
 thread_local! {
-    static CONTEXTS: RefCell<HashMap<u32, Context, BuildHasherDefault<OfNumber>>> =
-        RefCell::default();
+    static CONTEXTS: RefCell<Table<u32, Context>> = RefCell::default();
 }
 
 /// What events of the proxy are about.
@@ -64,25 +62,4 @@ pub(crate) fn stream(id: u32) -> Option<Rc<Stream>> {
 /// The table is free while the context is used: whatever the proxy does meanwhile finds it.
 fn find(id: u32) -> Option<Context> {
     CONTEXTS.with(|contexts| contexts.try_borrow().ok()?.get(&id).cloned())
-}
-
-/// A hash of numbers that the proxy gives out: nobody chooses them so that they collide.
-#[derive(Default)]
-struct OfNumber(u64);
-
-impl Hasher for OfNumber {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u32((*byte).into());
-        }
-    }
-
-    fn write_u32(&mut self, number: u32) {
-        // Fibonacci hashing: 2^64 divided by the golden ratio.
-        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
 }

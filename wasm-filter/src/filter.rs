@@ -1,7 +1,6 @@
 //! A configured filter: a root context of the proxy, one for each worker and configuration.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use crate::abi::metric::{Counter, Gauge, Histogram};
 use crate::abi::stream;
 use crate::contexts;
 use crate::envoy::Envoy;
+use crate::table::Table;
 
 /// How often it is looked whether keys are due.
 const TICK: Duration = Duration::from_secs(1);
@@ -35,12 +35,12 @@ pub(crate) struct Filter {
     /// Requests that wait for keys.
     waiting: RefCell<Waiting>,
     /// Fetches under way, each with its provider.
-    fetches: RefCell<HashMap<Token, usize>>,
+    fetches: RefCell<Table<Token, usize>>,
     /// Calls of the rate limit service under way, each with the request that it is for.
-    asked: RefCell<HashMap<Token, u32>>,
-    counters: RefCell<HashMap<(&'static str, &'static str), Counter>>,
+    asked: RefCell<Table<Token, u32>>,
+    counters: RefCell<Table<(&'static str, &'static str), Counter>>,
     /// How old each provider's keys are.
-    ages: RefCell<HashMap<String, Gauge>>,
+    ages: RefCell<Table<String, Gauge>>,
     /// How long the rate limit service takes.
     service_time: OnceCell<Option<Histogram>>,
 }

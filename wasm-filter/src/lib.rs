@@ -13,3 +13,4 @@ mod envoy;
 mod events;
 mod filter;
 mod stream;
+mod table;
