@@ -11,6 +11,7 @@
 pub mod answer;
 mod check;
 pub mod decide;
+mod distinct;
 pub mod edit;
 pub mod host;
 pub mod jose;

@@ -1,5 +1,7 @@
 //! Sets of header names.
 
+use crate::distinct::distinct;
+
 /// Header names, found without regard to case in logarithmic time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NameSet {
@@ -11,11 +13,9 @@ impl NameSet {
     /// The set of these names.
     #[must_use]
     pub fn of<'n>(names: impl IntoIterator<Item = &'n [u8]>) -> Self {
-        let mut names: Vec<Box<[u8]>> =
-            names.into_iter().map(|name| name.to_ascii_lowercase().into_boxed_slice()).collect();
-        names.sort_unstable();
-        names.dedup();
-        Self { names }
+        let names: Vec<Vec<u8>> = names.into_iter().map(<[u8]>::to_ascii_lowercase).collect();
+        let names = distinct(names.iter().map(Vec::as_slice).collect());
+        Self { names: names.into_iter().map(Box::from).collect() }
     }
 
     /// The name in lower case, if it is one of them.

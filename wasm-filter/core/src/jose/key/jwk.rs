@@ -2,6 +2,7 @@
 
 use super::{Key, KeyError, Material};
 use crate::Algorithm;
+use crate::distinct::distinct;
 use crate::jose::algorithm::Curve;
 use crate::jose::json::Object;
 use crate::jose::rsa::RsaKey;
@@ -51,10 +52,8 @@ pub(super) fn read(jwk: &Json) -> Result<Key, KeyError> {
 /// Whether these are operations, each once, and `verify` among them (RFC 7517 §4.3).
 fn may_verify(operations: &Json) -> bool {
     let Some(list) = operations.as_array() else { return false };
-    let mut names: Vec<&str> = list.iter().filter_map(Json::as_str).collect();
-    names.sort_unstable();
-    names.dedup();
-    names.len() == list.len() && names.contains(&"verify")
+    let names = distinct(list.iter().filter_map(Json::as_str).map(str::as_bytes).collect());
+    names.len() == list.len() && names.contains(&&b"verify"[..])
 }
 
 fn required<'j>(jwk: &'j Object, name: &'static str) -> Result<&'j str, KeyError> {
