@@ -74,7 +74,16 @@ impl de::Error for DecodeError {
     }
 }
 
+/// Apart, as what follows: else it stands in whatever reads a part of a configuration.
+#[cold]
+#[inline(never)]
+fn expected(what: &str) -> DecodeError {
+    format!("expected {what}").into()
+}
+
 /// What was found is not told: a key may stand there.
+#[cold]
+#[inline(never)]
 fn wrong(expected: &dyn Expected) -> DecodeError {
     format!("expected {expected}").into()
 }
@@ -186,7 +195,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
         };
         match (choices.next(), choices.next()) {
             (Some((word, value)), None) => visitor.visit_enum(&Choice { word, value: Some(value) }),
-            _ => Err("expected one choice".to_owned().into()),
+            _ => Err(expected("one choice")),
         }
     }
 
@@ -199,7 +208,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
 fn whole<'de, V: Visitor<'de>>(number: &Number, visitor: V) -> Result<V::Value, DecodeError> {
     match number.as_str().parse() {
         Ok(number) => visitor.visit_u64(number),
-        Err(_) => Err("expected a whole number that is not negative".to_owned().into()),
+        Err(_) => Err(expected("a whole number that is not negative")),
     }
 }
 
@@ -218,11 +227,12 @@ impl<'de> SeqAccess<'de> for Elements<'de> {
 
 struct Members<'j, I> {
     rest: I,
-    value: Option<&'j Json>,
+    /// Of the name that was read last.
+    value: &'j Json,
 }
 
 fn members(object: &Object) -> Members<'_, impl Iterator<Item = (&str, &Json)>> {
-    Members { rest: object.iter(), value: None }
+    Members { rest: object.iter(), value: &Json::Null }
 }
 
 impl<'de, I: Iterator<Item = (&'de str, &'de Json)>> MapAccess<'de> for Members<'de, I> {
@@ -230,13 +240,12 @@ impl<'de, I: Iterator<Item = (&'de str, &'de Json)>> MapAccess<'de> for Members<
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
         let Some((name, value)) = self.rest.next() else { return Ok(None) };
-        self.value = Some(value);
+        self.value = value;
         seed.deserialize(text(name)).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DecodeError> {
-        let value = self.value.take().ok_or_else(|| DecodeError::from("expected a value".to_owned()))?;
-        seed.deserialize(Value(value))
+        seed.deserialize(Value(self.value))
     }
 }
 
