@@ -13,7 +13,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## build, start the webhook and Envoys, send them what five systems send, show what they do
-	@e2e/tools/install envoy
+	@e2e/tools/install envoy wasm-opt
 	@echo "building (a few minutes the first time)"
 	@$(CARGO) build --locked -q --workspace --bin sallyport --example demo
 	@wasm-filter/build > /dev/null
@@ -35,9 +35,11 @@ lint: ## formatting, clippy, licences and sources of dependencies
 	$(CACHE)/bin/cargo-deny --locked check licenses bans sources
 
 filter: ## build the filter that Envoy runs; print its path, size and digest
+	@e2e/tools/install wasm-opt
 	@wasm-filter/build
 
 reproducible: ## build the filter in two folders: both must give the same bytes
+	@e2e/tools/install wasm-opt
 	@wasm-filter/reproducible
 
 unit: ## tests that need no server
@@ -45,7 +47,7 @@ unit: ## tests that need no server
 	$(CARGO) test --locked --workspace --exclude sallyport-tests
 
 integration: ## tests against a real kube-apiserver, etcd and Envoy
-	@e2e/tools/install etcd kube-apiserver corpus envoy redis-server ratelimit
+	@e2e/tools/install etcd kube-apiserver corpus envoy redis-server ratelimit wasm-opt
 	$(CARGO) test --locked --workspace --test integration --test filter
 
 fmt: ## format the code
@@ -59,7 +61,7 @@ bench: ## measure the webhook against its peers; builds pod-security-admission's
 	$(TARGET)/release/bench-webhook $(BENCH)
 
 bench-filter: ## measure the filter in Envoy, beside Envoy's own filters
-	@e2e/tools/install envoy
+	@e2e/tools/install envoy wasm-opt
 	$(CARGO) build --locked --release -p sallyport-bench
 	$(TARGET)/release/bench-filter $(BENCH)
 
