@@ -1,13 +1,13 @@
 //! A configured filter: a root context of the proxy, one for each worker and configuration.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::OsString;
 use std::time::Duration;
 
 use sallyport_policy::Severity;
 use sallyport_traffic::compile;
 use sallyport_traffic::decide::{Awake, Due, Record, Signatures, Waiting, Worker};
-use sallyport_traffic::host::{Clock as _, Monotonic};
+use sallyport_traffic::host::{Clock as _, HostError, Monotonic};
 use sallyport_traffic::keys::{FETCH_TIMEOUT, Fetched, MOST_BYTES};
 use sallyport_traffic::program::Configuration;
 use sallyport_traffic::request::HeaderList;
@@ -26,11 +26,15 @@ use crate::table::Table;
 const TICK: Duration = Duration::from_secs(1);
 /// And how often while requests wait for them.
 const QUICK_TICK: Duration = Duration::from_millis(20);
+/// And how soon the next are woken, or those whose keys have come.
+const NEXT_TICK: Duration = Duration::from_millis(1);
 
 /// A configured filter.
 #[derive(Debug)]
 pub(crate) struct Filter {
     id: u32,
+    /// How often its tick comes.
+    period: Cell<Duration>,
     worker: RefCell<Option<Worker>>,
     /// Requests that wait for keys.
     waiting: RefCell<Waiting>,
@@ -50,6 +54,7 @@ impl Filter {
     pub(crate) fn new(id: u32) -> Self {
         Self {
             id,
+            period: Cell::new(Duration::MAX),
             worker: RefCell::default(),
             waiting: RefCell::default(),
             fetches: RefCell::default(),
@@ -68,7 +73,7 @@ impl Filter {
                 let Ok(mut current) = self.worker.try_borrow_mut() else { return false };
                 *current = Some(worker);
                 drop(current);
-                if fetches && let Err(error) = stream::tick_every(QUICK_TICK) {
+                if fetches && let Err(error) = self.tick_every(QUICK_TICK) {
                     log::line(Level::Error, &error.to_string());
                     return false;
                 }
@@ -92,8 +97,11 @@ impl Filter {
         if !waiting.add(stream, Envoy.monotonic()) {
             return false;
         }
+        if self.period.get() <= QUICK_TICK {
+            return true;
+        }
         // The fetch itself is made by a tick: the proxy tells of its end whoever made the call, and a request may end.
-        if stream::act_for(self.id).is_err() || stream::tick_every(QUICK_TICK).is_err() {
+        if stream::act_for(self.id).is_err() || self.tick_every(QUICK_TICK).is_err() {
             waiting.forget(stream);
             return false;
         }
@@ -110,26 +118,53 @@ impl Filter {
 
     /// Looks whether keys are due or have come.
     pub(crate) fn tick(&self) {
-        match self.with(|worker| worker.tick(&Envoy)) {
+        let ended = match self.with(|worker| worker.tick(&Envoy)) {
             Some(Ok((ended, due))) => {
                 for due in due {
                     self.fetch(due);
                 }
-                self.wake(ended);
+                ended
             }
-            Some(Err(error)) => log::line(Level::Error, &error.to_string()),
-            None => {}
-        }
+            Some(Err(error)) => {
+                log::line(Level::Error, &error.to_string());
+                false
+            }
+            None => false,
+        };
+        self.wake(ended);
         self.show_ages();
-        let waits = self.waiting.try_borrow().is_ok_and(|waiting| !waiting.is_empty());
+        let (waits, more) = self
+            .waiting
+            .try_borrow()
+            .map_or((false, false), |waiting| (!waiting.is_empty(), waiting.has_more(Envoy.monotonic())));
         let fetches = self.fetches.try_borrow().is_ok_and(|fetches| !fetches.is_empty());
-        let period = if waits || fetches { QUICK_TICK } else { TICK };
-        if let Err(error) = stream::tick_every(period) {
+        self.tick_at(if more {
+            NEXT_TICK
+        } else if waits || fetches {
+            QUICK_TICK
+        } else {
+            TICK
+        });
+    }
+
+    /// Sets how often the tick comes. What stands already is not set anew: the proxy would begin to count from there, and
+    /// no tick would come as long as requests do.
+    fn tick_every(&self, period: Duration) -> Result<(), HostError> {
+        if self.period.get() != period {
+            stream::tick_every(period)?;
+            self.period.set(period);
+        }
+        Ok(())
+    }
+
+    fn tick_at(&self, period: Duration) {
+        if let Err(error) = self.tick_every(period) {
             log::line(Level::Error, &error.to_string());
         }
     }
 
-    /// Wakes the requests that have waited long enough, and all where a fetch has `ended`.
+    /// Wakes the requests that have waited long enough, and where a fetch has `ended` all: the first of them now, and
+    /// more with each tick that follows. Only a tick does so, so that they are never more in one event: see [`Waiting`].
     fn wake(&self, ended: bool) {
         // None is woken while the list is in use: it may have to wait again.
         let awake = match self.waiting.try_borrow_mut() {
@@ -205,7 +240,7 @@ impl Filter {
             Some(Err(error)) => log::line(Level::Error, &error.to_string()),
             Some(Ok(None)) | None => {}
         }
-        self.tick();
+        self.tick_at(NEXT_TICK);
     }
 
     /// The proxy tells the filter of a gRPC call's end, whichever request made it.

@@ -5,6 +5,7 @@ mod bounded;
 mod capabilities;
 mod client_address;
 mod counts;
+mod crowd;
 mod decides;
 mod examples;
 mod grpc;
