@@ -23,7 +23,8 @@ pub struct Jwt {
     /// other request; Pass lets them through to the application. Rate limits count them either way.
     #[serde(default, skip_serializing_if = "is_default")]
     pub preflight: Preflight,
-    /// Accepts that with failureMode Open, requests pass unchecked when the filter itself fails. False by default.
+    /// Accepts that with failureMode Open, requests pass unchecked when a call of the filter to the proxy fails. False by
+    /// default. When the filter's virtual machine has failed, they are refused all the same.
     #[serde(default, skip_serializing_if = "is_default")]
     pub allow_unprotected: bool,
 }
@@ -50,7 +51,8 @@ pub struct JwtRule {
     pub claims: Vec<ClaimRule>,
 }
 
-/// What happens to CORS preflight requests: OPTIONS with Origin and Access-Control-Request-Method.
+/// What happens to CORS preflight requests: OPTIONS with Origin and Access-Control-Request-Method, without content and
+/// without Upgrade.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Preflight {
     /// The rules decide, as about any other request.

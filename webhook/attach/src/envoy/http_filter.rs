@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use sallyport_traffic::FailureMode;
 use sallyport_traffic::program::Configuration;
+use sallyport_traffic::{FailureMode, TrafficPolicySpec};
 use serde_json::{Value, json};
 
 use super::{Options, any};
@@ -32,7 +32,7 @@ fn filter(plugin: &Plugin, variables: &BTreeSet<String>, options: &Options) -> V
             "config": {
                 "name": plugin.name(),
                 "root_id": plugin.name(),
-                "failure_policy": failure_policy(plugin.spec.failure_mode),
+                "failure_policy": failure_policy(&plugin.spec),
                 "vm_config": {
                     "vm_id": VM,
                     "runtime": "envoy.wasm.runtime.v8",
@@ -49,10 +49,11 @@ fn filter(plugin: &Plugin, variables: &BTreeSet<String>, options: &Options) -> V
 }
 
 /// What Envoy does with requests should the virtual machine itself have failed.
-fn failure_policy(mode: FailureMode) -> &'static str {
-    match mode {
-        // It starts a new one, and refuses until then.
-        FailureMode::Closed => "FAIL_RELOAD",
-        FailureMode::Open => "FAIL_OPEN",
+fn failure_policy(spec: &TrafficPolicySpec) -> &'static str {
+    match (spec.failure_mode, &spec.jwt) {
+        (FailureMode::Open, None) => "FAIL_OPEN",
+        // It starts a new one, and refuses until then. Whoever finds a way to end a machine must not find that nobody has
+        // to sign in any longer, whatever the policy says of calls that fail.
+        (FailureMode::Open, Some(_)) | (FailureMode::Closed, _) => "FAIL_RELOAD",
     }
 }

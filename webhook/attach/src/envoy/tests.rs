@@ -109,8 +109,17 @@ fn every_filter_gets_the_variables_of_all() {
 }
 
 #[test]
-fn only_a_policy_that_fails_open_passes_requests_without_its_filter() {
-    let rendered = render(&[plugin("a", SIGNED_IN), plugin("b", COUNTED)], &options());
+fn only_a_policy_without_sign_in_that_fails_open_passes_requests_without_its_filter() {
+    let unprotected = SIGNED_IN
+        .replace("selector: {}", "selector: {}\nfailureMode: Open")
+        .replace("jwt:\n", "jwt:\n  allowUnprotected: true\n");
+    let plugins = [
+        plugin("a", SIGNED_IN),
+        plugin("b", "{selector: {}, failureMode: Open, rateLimits: []}"),
+        plugin("c", &unprotected),
+    ];
+    assert_eq!(plugins[2].spec.failure_mode, sallyport_traffic::FailureMode::Open);
+    let rendered = render(&plugins, &options());
     let policies: Vec<&Value> = filters(&rendered).iter().map(|filter| &filter["failure_policy"]).collect();
-    assert_eq!(policies, ["FAIL_RELOAD", "FAIL_OPEN"]);
+    assert_eq!(policies, ["FAIL_RELOAD", "FAIL_OPEN", "FAIL_RELOAD"]);
 }
