@@ -15,9 +15,9 @@ const TAKEN_FOR: u64 = nanos(FETCH_TIMEOUT) + 1_000_000_000;
 const FIRST_DELAY: u64 = 1_000_000_000;
 /// But never longer than this.
 const LONGEST_DELAY: u64 = 300 * 1_000_000_000;
-/// After a fetch that an unknown `kid` asked for in vain, the next such fetch waits so long, and twice as long after
-/// each further one.
-const FIRST_UNKNOWN_DELAY: u64 = 10 * 1_000_000_000;
+/// After a fetch, one that an unknown `kid` asks for waits so long. No longer, however many were in vain: whoever makes
+/// names up must not keep others from a key that is new.
+const UNKNOWN_DELAY: u64 = 10 * 1_000_000_000;
 /// Writers who lose the race so often leave it to the next tick.
 const TRIES: usize = 8;
 
@@ -38,24 +38,20 @@ pub struct Schedule {
     pub fetched: Monotonic,
     /// How many fetches have failed since the last that did not.
     pub failures: u32,
-    /// How many fetches an unknown `kid` asked for in vain since the keys last changed.
-    pub in_vain: u32,
-    /// Whether the next fetch, or the one under way, was asked for by an unknown `kid`.
-    pub for_unknown: bool,
     /// How often the keys were replaced. Zero: there are none yet.
     pub generation: u32,
 }
 
 /// How many bytes a schedule takes.
-const SIZE: usize = 4 * 8 + 3 * 4 + 1;
+const SIZE: usize = 4 * 8 + 2 * 4;
 
 impl Schedule {
     fn encode(self) -> [u8; SIZE] {
         let mut bytes = [0; SIZE];
         let times = [self.next, self.taken_until, self.ended, self.fetched].map(|time| time.0.to_le_bytes());
-        let counts = [self.failures, self.in_vain, self.generation].map(u32::to_le_bytes);
+        let counts = [self.failures, self.generation].map(u32::to_le_bytes);
         let all = times.iter().flatten().chain(counts.iter().flatten()).copied();
-        for (byte, value) in bytes.iter_mut().zip(all.chain([u8::from(self.for_unknown)])) {
+        for (byte, value) in bytes.iter_mut().zip(all) {
             *byte = value;
         }
         bytes
@@ -73,19 +69,8 @@ impl Schedule {
             let [next, taken_until, ended, fetched] =
                 [take(bytes)?, take(bytes)?, take(bytes)?, take(bytes)?]
                     .map(|time| Monotonic(u64::from_le_bytes(time)));
-            let [failures, in_vain, generation] =
-                [take(bytes)?, take(bytes)?, take(bytes)?].map(u32::from_le_bytes);
-            let [for_unknown] = take(bytes)?;
-            Some(Schedule {
-                next,
-                taken_until,
-                ended,
-                fetched,
-                failures,
-                in_vain,
-                for_unknown: for_unknown != 0,
-                generation,
-            })
+            let [failures, generation] = [take(bytes)?, take(bytes)?].map(u32::from_le_bytes);
+            Some(Schedule { next, taken_until, ended, fetched, failures, generation })
         }
         all(bytes).unwrap_or_default()
     }
@@ -110,7 +95,6 @@ impl Schedule {
             return false;
         }
         self.next = now;
-        self.for_unknown = true;
         true
     }
 
@@ -120,16 +104,11 @@ impl Schedule {
         if self.failures > 0 {
             return self.next;
         }
-        Monotonic(self.ended.0.saturating_add(doubled(FIRST_UNKNOWN_DELAY, self.in_vain)))
+        Monotonic(self.ended.0.saturating_add(UNKNOWN_DELAY))
     }
 
     /// A fetch brought keys, which are good for `lifetime`.
     fn succeed(&mut self, now: Monotonic, lifetime: Duration, changed: bool, jitter: u32) {
-        self.in_vain = match (changed, self.for_unknown) {
-            (true, _) => 0,
-            (false, true) => self.in_vain.saturating_add(1),
-            (false, false) => self.in_vain,
-        };
         if changed || self.generation == 0 {
             // Zero says that there are none.
             self.generation = self.generation.checked_add(1).unwrap_or(1);
@@ -149,7 +128,6 @@ impl Schedule {
     }
 
     fn end(&mut self, now: Monotonic, until_next: u64) {
-        self.for_unknown = false;
         self.taken_until = Monotonic::default();
         self.ended = now;
         self.next = Monotonic(now.0.saturating_add(until_next));
@@ -289,8 +267,6 @@ mod tests {
             ended: Monotonic(3),
             fetched: Monotonic(7),
             failures: 4,
-            in_vain: 5,
-            for_unknown: true,
             generation: 6,
         };
         assert_eq!(Schedule::decode(&schedule.encode()), schedule);
@@ -340,14 +316,14 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_kid_has_keys_fetched_once_and_then_less_and_less_often() {
+    fn an_unknown_kid_has_keys_fetched_at_most_every_ten_seconds_however_many_were_in_vain() {
         let shared = Model::default();
         let hour = Duration::from_secs(3600);
         cell().succeed(&shared, at(100), hour, true, 0).unwrap();
         // Too soon after the last fetch.
         assert_eq!(cell().ask(&shared, at(105)), Ok(false));
         let mut now = 100;
-        for pause in [10, 20, 40, 80, 160, 300, 300] {
+        for pause in [10; 7] {
             assert_eq!(cell().ask(&shared, at(now + pause - 1)), Ok(false), "{pause}");
             now += pause;
             assert_eq!(cell().ask(&shared, at(now)), Ok(true), "{pause}");
@@ -357,8 +333,7 @@ mod tests {
             assert_eq!(cell().take_on(&shared, at(now)), Ok(false));
             cell().succeed(&shared, at(now), hour, false, 0).unwrap();
         }
-        // New keys: asking starts anew.
-        now += 300;
+        now += 10;
         assert_eq!(cell().ask(&shared, at(now)), Ok(true));
         cell().succeed(&shared, at(now), hour, true, 0).unwrap();
         assert_eq!(cell().ask(&shared, at(now + 10)), Ok(true));
