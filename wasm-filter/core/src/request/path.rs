@@ -5,11 +5,12 @@ use super::percent::{self, is_pchar};
 /// `:path`, split into path and query (RFC 3986 §3.3, §3.4).
 ///
 /// A path is *canonical* if it is its own normal form (RFC 3986 §6.2.2) and has no other spelling that servers take for
-/// the same: it starts with `/`; it has no empty segment but the last, no `.` and `..` segments, no `;`, `\`, control
-/// characters or bytes beyond ASCII; and what is percent-encoded needs it. Encoded are with upper-case digits, and only,
+/// the same: it starts with `/`; it has no empty segment but the last, no segment of dots and spaces alone, no `;`, `\`,
+/// control characters or bytes beyond ASCII; and what is percent-encoded needs it. Encoded are with upper-case digits, and only,
 /// what can't stand for itself in a segment (so not `%61`, but also not `%40`, since many take `@` and `%40` for one),
 /// and neither what would divide the path if somebody decodes it (`%2F`, `%5C`, `%3B`, `%3F`, `%23`), nor what would be
-/// decoded a second time (`%25`), nor control characters, nor what is not UTF-8, such as an overlong `/`.
+/// decoded a second time (`%25`), nor control characters, nor what is not UTF-8, such as an overlong `/`, nor a character
+/// that some take for one of these or for a dot ([`passes_for_ascii`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Path<'a> {
     path: &'a [u8],
@@ -83,11 +84,11 @@ fn is_canonical_segment(segment: &[u8], last: bool) -> bool {
     if segment.is_empty() {
         return last;
     }
-    if matches!(segment, b"." | b"..") {
-        return false;
-    }
     let mut rest = segment;
+    // Windows leaves out dots and spaces at the end of a name.
+    let mut is_name = false;
     while let [first, tail @ ..] = rest {
+        is_name |= *first != b'.' && !rest.starts_with(b"%20");
         rest = match first {
             b'%' => match after_escape(rest) {
                 Some(after) => after,
@@ -98,7 +99,7 @@ fn is_canonical_segment(segment: &[u8], last: bool) -> bool {
             _ => return false,
         };
     }
-    true
+    is_name
 }
 
 /// What is behind the escapes of one character, if they are canonical.
@@ -120,7 +121,26 @@ fn after_escape(text: &[u8]) -> Option<&[u8]> {
         character.push(byte);
         rest = after;
     }
-    std::str::from_utf8(&character).is_ok().then_some(rest)
+    let character = std::str::from_utf8(&character).ok()?;
+    (!character.contains(passes_for_ascii)).then_some(rest)
+}
+
+/// Whether a character becomes a dot or one that divides a path, or holds one, where somebody normalises compatible
+/// characters (Unicode Standard Annex #15, NFKC) or fits them into a smaller character set, as Windows does.
+fn passes_for_ascii(c: char) -> bool {
+    matches!(
+        c,
+        '\u{37e}'
+            | '\u{2024}'..='\u{2026}'
+            | '\u{2044}'
+            | '\u{2047}'..='\u{2049}'
+            | '\u{2100}'..='\u{2106}'
+            | '\u{2215}'..='\u{2216}'
+            | '\u{2488}'..='\u{249b}'
+            | '\u{29f5}'..='\u{29f9}'
+            | '\u{fe10}'..='\u{fe6f}'
+            | '\u{ff01}'..='\u{ff5e}'
+    )
 }
 
 /// The byte that a canonical escape stands for, and what is behind it.
@@ -145,7 +165,7 @@ fn may_climb(odd: &[u8]) -> bool {
     text.contains(&b'%')
         || text.windows(2).any(|pair| pair == b"..")
         || text.iter().any(u8::is_ascii_control)
-        || std::str::from_utf8(&text).is_err()
+        || std::str::from_utf8(&text).map_or(true, |text| text.contains(passes_for_ascii))
 }
 
 #[cfg(test)]
@@ -189,7 +209,9 @@ mod tests {
             "/a/b.c",
             "/.a",
             "/a..b",
-            "/...",
+            "/a...",
+            "/a%20",
+            "/%20a",
             "/~u/-_",
             "/a!$&'()*+,=:@",
             "/a%20b",
@@ -230,6 +252,9 @@ mod tests {
         odd("/a/%3F", "/a");
         odd("/a/b c", "/a");
         odd("/a/{b}", "/a");
+        odd("/a/.%20", "/a");
+        odd("/a/.%20./b", "/a");
+        odd("/a/%20/b", "/a");
         odd("/a/é", "/a");
     }
 
@@ -251,6 +276,14 @@ mod tests {
             "/a/%C0%AF",
             "/a/%ED%A0%80",
             "/a/%FF",
+            "/a/...",
+            "/a/..%20/b",
+            "/a/%20..",
+            "/a/%EF%BC%8E%EF%BC%8E/b",
+            "/a/b%EF%BC%8Fc",
+            "/a/b%E2%81%84..",
+            "/a/%E2%80%A5/b",
+            "/a/b%E2%88%95c",
             "/a/%",
             "/a/%u002e%u002e/",
             "/a/%25252525252e",
