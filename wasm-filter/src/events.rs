@@ -34,9 +34,9 @@ extern "C" fn proxy_on_configure(context: u32, size: usize) -> bool {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_request_headers(context: u32, _count: usize, _ends: bool) -> u32 {
+extern "C" fn proxy_on_request_headers(context: u32, _count: usize, ends: bool) -> u32 {
     let flow = match contexts::stream(context) {
-        Some(stream) => stream.request_headers(),
+        Some(stream) => stream.request_headers(!ends),
         None => refuse(),
     };
     flow as u32

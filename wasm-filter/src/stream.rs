@@ -26,6 +26,8 @@ pub(crate) struct Stream {
     filter: Rc<Filter>,
     /// The request's headers, as the proxy serialized them.
     request: OnceCell<Vec<u8>>,
+    /// Whether more of the request follows them.
+    has_content: Cell<bool>,
     /// What was decided, once it is.
     exchange: OnceCell<Exchange>,
     asking: RefCell<Option<Calls>>,
@@ -49,6 +51,7 @@ impl Stream {
             id,
             filter,
             request: OnceCell::new(),
+            has_content: Cell::new(false),
             exchange: OnceCell::new(),
             asking: RefCell::default(),
             is_answered: Cell::new(false),
@@ -56,7 +59,8 @@ impl Stream {
     }
 
     /// The request's headers are there.
-    pub(crate) fn request_headers(&self) -> Flow {
+    pub(crate) fn request_headers(&self, has_content: bool) -> Flow {
+        self.has_content.set(has_content);
         let pairs = match header_map::pairs(Map::RequestHeaders) {
             Ok(pairs) => pairs,
             Err(error) => return self.give_up(&error.to_string()),
@@ -69,7 +73,8 @@ impl Stream {
 
     /// The request's headers, as they came.
     fn headers(&self) -> Option<HeaderList<'_>> {
-        HeaderList::from_serialized(self.request.get()?).ok()
+        let headers = HeaderList::from_serialized(self.request.get()?).ok()?;
+        Some(headers.with_content(self.has_content.get()))
     }
 
     /// Decides, at the first time or once more.

@@ -52,6 +52,7 @@ mod tests {
             clusters: Clusters::default(),
             forwarded_for: Default::default(),
             verification: Default::default(),
+            set_before: Vec::new(),
             logs_paths: false,
         };
         let compiled = compile(&configuration);

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use sallyport_traffic::edit::IdentityHeaders;
 use sallyport_traffic::program::{Clusters, Configuration, PolicyName};
-use sallyport_traffic::{JwksSource, RateLimitService, TrafficPolicySpec};
+use sallyport_traffic::{JwksSource, RateLimitService, TrafficMode, TrafficPolicySpec};
 
 use crate::{Endpoint, jwks_endpoint};
 
@@ -37,8 +38,18 @@ impl Plugin {
             },
             forwarded_for: Default::default(),
             verification: Default::default(),
+            set_before: Vec::new(),
             logs_paths: false,
         }
+    }
+
+    /// The request headers that only it may set, as [`IdentityHeaders::iter`] names them: where it acts, it has taken away
+    /// what clients sent there.
+    #[must_use]
+    pub fn sets(&self) -> Vec<String> {
+        let names = (self.spec.mode == TrafficMode::Enforce).then(|| IdentityHeaders::of(&self.spec));
+        let names = names.iter().flat_map(IdentityHeaders::iter);
+        names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
     }
 
     /// Every provider whose keys are fetched, with the host that has them.

@@ -15,7 +15,7 @@ mod target;
 
 use std::collections::BTreeSet;
 
-use sallyport_policy::{Diagnostics, Duration, FieldPath, check_dns_label};
+use sallyport_policy::{Diagnostic, Diagnostics, Duration, FieldPath, check_dns_label};
 
 use crate::{FailureMode, TrafficPolicySpec};
 
@@ -27,6 +27,13 @@ pub(crate) fn check(spec: &TrafficPolicySpec) -> Diagnostics {
 
     target::check(spec, &at, &mut findings);
     syntax::check_hosts(&spec.hosts, &at.field("hosts"), &mut findings);
+    if !spec.hosts.is_empty() && spec.jwt.is_some() {
+        findings.push(
+            Diagnostic::warning(at.field("hosts"), "requests to other hosts pass without a token").with_help(
+                "a client may write any host: leave hosts out, unless another policy is about the others",
+            ),
+        );
+    }
     if let Some(jwt) = &spec.jwt {
         jwt::check(jwt, spec, &at.field("jwt"), &mut findings);
         if spec.failure_mode == FailureMode::Open && !jwt.allow_unprotected {

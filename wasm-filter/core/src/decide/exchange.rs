@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::taken::take_away;
+use super::taken::Taken;
 use super::token::Token;
 use crate::edit::{Facts, Operation};
 use crate::limit::fields::is_list;
@@ -14,13 +14,24 @@ use crate::token::{claim, header_value, scalar};
 /// What is kept of a request until its response.
 #[derive(Clone, Debug, Default)]
 pub struct Exchange {
-    /// Whether the policy is about it at all, and acts.
-    pub(super) is_edited: bool,
+    pub(super) edits: Edits,
     pub(super) tokens: Vec<SignedInWith>,
     pub(super) client: Option<ClientAddress>,
     pub(super) correlation: Option<Vec<u8>>,
     /// Fields that tell of limits.
     pub(super) limit_fields: Vec<(&'static str, String)>,
+}
+
+/// What is done to a request's headers, and to its response's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Edits {
+    /// Nothing: the policy does not act.
+    #[default]
+    None,
+    /// The policy is not about it, but nobody else may say either who a client is.
+    Identity,
+    /// What the policy says.
+    All,
 }
 
 /// A token that let a request pass.
@@ -42,12 +53,13 @@ impl Exchange {
         headers: &HeaderList<'_>,
         mut each: impl FnMut(&Operation<'_>),
     ) {
-        if !self.is_edited {
-            return;
+        match self.edits {
+            Edits::None => return,
+            Edits::Identity => return program.request.elsewhere(headers).iter().for_each(each),
+            Edits::All => {}
         }
         let request = Request::of(headers);
         let mut claims = Vec::new();
-        let mut taken = Vec::new();
         for with in &self.tokens {
             let Some(provider) = program.jwt.as_ref().and_then(|jwt| jwt.providers.get(with.provider)) else {
                 continue;
@@ -62,24 +74,31 @@ impl Exchange {
             if let (Some(header), Some(payload)) = (&provider.spec.payload_to_header, &with.payload) {
                 claims.push((header.as_str(), Cow::Borrowed(payload.as_slice())));
             }
-            if !provider.spec.forward
-                && let Some(place) = provider.places.get(with.place)
-            {
-                taken.push(place);
-            }
+        }
+        let mut gone = Vec::new();
+        if let Some(jwt) = &program.jwt {
+            let tokens: Vec<_> = self.tokens.iter().map(|with| (with.provider, with.place)).collect();
+            let taken = Taken::of(jwt, &request, &tokens);
+            gone = taken.headers(&request);
+            taken.rest(&request, &mut each);
         }
         let find = |provider: &str, path: &[String]| self.claim_text(program, provider, path);
-        let changes = program.request.changes(&claims, &self.facts(&request, &find));
+        let changes = program.request.changes(&claims, &self.facts(&request, &find), &gone);
         for operation in changes.operations(headers) {
             each(&operation);
         }
-        take_away(&taken, &request, &mut each);
+    }
+
+    /// The correlation identifier that the policy gave the request.
+    #[must_use]
+    pub fn correlation(&self) -> Option<&[u8]> {
+        self.correlation.as_deref().filter(|_| self.edits == Edits::All)
     }
 
     /// What is done to the headers of a request that is refused, which only access logs will read.
     #[must_use]
     pub fn edit_refused<'e>(&'e self, program: &'e Program) -> Option<Operation<'e>> {
-        program.request.refused(self.correlation.as_deref()).filter(|_| self.is_edited)
+        program.request.refused(self.correlation.as_deref()).filter(|_| self.edits == Edits::All)
     }
 
     /// What is done to the request's trailers.
@@ -89,15 +108,17 @@ impl Exchange {
         trailers: &HeaderList<'_>,
         each: impl FnMut(&Operation<'_>),
     ) {
-        if self.is_edited {
-            program.request.trailers(trailers).iter().for_each(each);
+        match self.edits {
+            Edits::None => {}
+            Edits::Identity => program.request.elsewhere(trailers).iter().for_each(each),
+            Edits::All => program.request.trailers(trailers).iter().for_each(each),
         }
     }
 
     /// Whether anything is done to the response's headers, so that they have to be read.
     #[must_use]
     pub fn edits_response(&self, program: &Program) -> bool {
-        self.is_edited && (!self.limit_fields.is_empty() || !program.response.is_empty())
+        self.edits == Edits::All && (!self.limit_fields.is_empty() || !program.response.is_empty())
     }
 
     /// What is done to the response's headers, `request` being those of the request as it came.
@@ -108,7 +129,7 @@ impl Exchange {
         headers: &HeaderList<'_>,
         mut each: impl FnMut(&Operation<'_>),
     ) {
-        if !self.is_edited {
+        if self.edits != Edits::All {
             return;
         }
         let request = Request::of(request);

@@ -1,42 +1,134 @@
-//! Tokens that an application should not see.
+//! What an application should not see of a request: tokens, and what would have it see another request than the one that
+//! passed.
 
 use crate::edit::Operation;
-use crate::request::{Request, without_parameters};
+use crate::program::JwtProgram;
+use crate::request::{Request, alike, without_parameters};
 use crate::token::Place;
 
-/// Takes tokens away from where they were. Of cookies and of the query, each operation replaces the whole: so one takes
-/// away all that stood there.
-pub(super) fn take_away(places: &[&Place], request: &Request<'_>, each: &mut impl FnMut(&Operation<'_>)) {
-    let mut cookies: Vec<&[u8]> = Vec::new();
-    let mut parameters: Vec<&[u8]> = Vec::new();
-    for place in places {
-        match place {
-            Place::Header { name, .. } => each(&Operation::Remove(name)),
-            Place::Cookie(name) => cookies.push(name),
-            Place::QueryParameter(name) => parameters.push(name),
+/// Headers by which some servers take a request for one to another path or with another method: a request that was let
+/// pass for its path and method, without a token, is no other.
+const OVERRIDES: [&[u8]; 5] =
+    [b"x-original-url", b"x-rewrite-url", b"x-http-method-override", b"x-http-method", b"x-method-override"];
+/// What no browser sends with a preflight (Fetch §3.2.2): an application may take it for a request of somebody's.
+const CREDENTIALS: [&[u8]; 2] = [b"authorization", b"cookie"];
+
+/// A place that is cleared.
+#[derive(Clone, Copy, Debug)]
+struct Cleared<'p> {
+    place: &'p Place,
+    /// Whether the token in it goes to the application, so that only what is like it goes.
+    keeps: bool,
+}
+
+/// All that is taken away.
+#[derive(Debug)]
+pub(super) struct Taken<'a> {
+    cleared: Vec<Cleared<'a>>,
+    /// Headers that go whole.
+    headers: Vec<&'static [u8]>,
+}
+
+impl<'a> Taken<'a> {
+    /// What is taken away where these tokens let a request pass, each being a provider and one of its places: every place
+    /// of every provider whose tokens are not the application's, and of the others all but where the token was.
+    pub(super) fn of(jwt: &'a JwtProgram, request: &Request<'_>, tokens: &[(usize, usize)]) -> Self {
+        let forwarded: Vec<&Place> = tokens
+            .iter()
+            .filter_map(|(provider, place)| {
+                let provider = jwt.providers.get(*provider).filter(|provider| provider.spec.forward)?;
+                provider.places.get(*place)
+            })
+            .collect();
+        let is_verified = |at: usize| tokens.iter().any(|(provider, _)| *provider == at);
+        let providers = jwt.providers.iter().enumerate();
+        let places = providers
+            .filter(|(at, provider)| !provider.spec.forward || is_verified(*at))
+            .flat_map(|(_, provider)| &provider.places);
+        let cleared = places.map(|place| Cleared {
+            place,
+            keeps: forwarded.iter().any(|forwarded| forwarded.is_where(place)),
+        });
+        let mut headers = Vec::new();
+        if tokens.is_empty() {
+            headers.extend(OVERRIDES);
+            if jwt.preflight_passes && request.is_preflight() {
+                headers.extend(CREDENTIALS);
+            }
+        }
+        Self { cleared: cleared.collect(), headers }
+    }
+
+    /// The headers that go, each as it stands there.
+    pub(super) fn headers<'h>(&self, request: &Request<'h>) -> Vec<&'h [u8]> {
+        let is_taken = |name: &[u8], value: &[u8]| {
+            let is_cleared = |cleared: &Cleared<'_>| match cleared.place {
+                Place::Header { name: own, scheme } => {
+                    alike(name, own)
+                        && !(cleared.keeps && name.eq_ignore_ascii_case(own))
+                        && scheme.as_deref().is_none_or(|scheme| holds(value, scheme))
+                }
+                Place::Cookie(_) | Place::QueryParameter(_) => false,
+            };
+            self.headers.iter().any(|own| alike(name, own)) || self.cleared.iter().any(is_cleared)
+        };
+        request.headers.iter().filter(|(name, value)| is_taken(name, value)).map(|(name, _)| name).collect()
+    }
+
+    /// What becomes of cookies and of the query. Each operation replaces the whole: one takes away all that stood there.
+    pub(super) fn rest(&self, request: &Request<'_>, each: &mut impl FnMut(&Operation<'_>)) {
+        let is_cookie = |key: &[u8]| {
+            self.is_cleared(key, |place| match place {
+                Place::Cookie(name) => Some(name.as_ref()),
+                Place::Header { .. } | Place::QueryParameter(_) => None,
+            })
+        };
+        take_cookies(is_cookie, request, each);
+        let is_parameter = |key: &[u8]| {
+            self.is_cleared(key, |place| match place {
+                Place::QueryParameter(name) => Some(name.as_ref()),
+                Place::Header { .. } | Place::Cookie(_) => None,
+            })
+        };
+        let Some(query) = request.path.query() else { return };
+        if let Some(left) = without_parameters(query, is_parameter) {
+            let path = [request.path.as_bytes(), left.as_slice()];
+            let separator: &[u8] = if left.is_empty() { b"" } else { b"?" };
+            each(&Operation::Replace(b":path", &path.join(separator)));
         }
     }
-    if !cookies.is_empty() {
-        take_cookies(&cookies, request, each);
-    }
-    if let Some(query) = request.path.query().filter(|_| !parameters.is_empty()) {
-        let mut path = request.path.as_bytes().to_vec();
-        if let Some(left) = without_parameters(query, &parameters) {
-            path.push(b'?');
-            path.extend_from_slice(&left);
-        }
-        each(&Operation::Replace(b":path", &path));
+
+    /// Whether what stands under this key is cleared, `name` giving the name of a place of the key's kind. A key may be
+    /// that of a list or a map (`token[]`), of which frameworks make the name before it.
+    fn is_cleared(&self, key: &[u8], name: impl Fn(&'a Place) -> Option<&'a [u8]>) -> bool {
+        let base = key.split(|byte| *byte == b'[').next().unwrap_or_default();
+        self.cleared.iter().any(|cleared| {
+            name(cleared.place).is_some_and(|own| alike(base, own) && !(cleared.keeps && key == own))
+        })
     }
 }
 
-fn take_cookies(names: &[&[u8]], request: &Request<'_>, each: &mut impl FnMut(&Operation<'_>)) {
-    let is_taken = |pair: &[u8]| {
-        let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
-        pair.get(..end).is_some_and(|key| names.contains(&key.trim_ascii()))
-    };
+/// Whether a value begins with a scheme, or has it as a word, such as behind a comma.
+fn holds(value: &[u8], scheme: &[u8]) -> bool {
+    let is_scheme = |word: &[u8]| word.eq_ignore_ascii_case(scheme);
+    value.trim_ascii().get(..scheme.len()).is_some_and(is_scheme)
+        || value.split(|byte| !byte.is_ascii_graphic() || matches!(byte, b',' | b';' | b'"')).any(is_scheme)
+}
+
+fn take_cookies(
+    is_taken: impl Fn(&[u8]) -> bool,
+    request: &Request<'_>,
+    each: &mut impl FnMut(&Operation<'_>),
+) {
     let pairs = request.headers.values(b"cookie").flat_map(|value| value.split(|byte| *byte == b';'));
-    let kept: Vec<&[u8]> =
-        pairs.map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty() && !is_taken(pair)).collect();
+    let pairs = pairs.map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty());
+    let (taken, kept): (Vec<_>, Vec<_>) = pairs.partition(|pair| {
+        let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+        pair.get(..end).is_some_and(|key| is_taken(key.trim_ascii()))
+    });
+    if taken.is_empty() {
+        return;
+    }
     if kept.is_empty() {
         each(&Operation::Remove(b"cookie"));
     } else {

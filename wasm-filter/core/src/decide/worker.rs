@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use thiserror::Error;
 
 use super::authenticate::{Accepted, NotSignedIn, Reason, SignIn, SignedIn, authenticate};
-use super::exchange::SignedInWith;
+use super::exchange::{Edits, SignedInWith};
 use super::keys::{Keys, NoEnvironmentKeys};
 use super::limits::{Asking, Counted, Counters, Stage};
 use super::token::{Cache, Checker};
@@ -90,7 +90,7 @@ impl Worker {
     pub fn decide(&mut self, host: &dyn Host, headers: &HeaderList<'_>) -> Step {
         let request = Request::of(headers);
         if !self.is_about(&request) {
-            return Step::Done(Decision::untouched());
+            return Step::Done(self.elsewhere());
         }
         match self.sign_in(host, &request) {
             SignIn::Passes(signed_in) => {
@@ -291,11 +291,27 @@ impl Worker {
             host.fill(&mut random);
         }
         Exchange {
-            is_edited: self.program.enforces,
+            edits: if self.program.enforces { Edits::All } else { Edits::None },
             tokens: tokens.collect(),
             client: self.client(host, request),
             correlation: self.program.request.correlation(request.headers, random).map(Cow::into_owned),
             limit_fields: Vec::new(),
+        }
+    }
+
+    /// A request that the policy is not about.
+    fn elsewhere(&self) -> Decision {
+        let edits = if self.program.enforces { Edits::Identity } else { Edits::None };
+        Decision {
+            outcome: Outcome::Pass,
+            exchange: Exchange { edits, ..Exchange::default() },
+            record: Record {
+                verdict: Verdict::Allowed,
+                reason: "other_host",
+                rule: None,
+                limit: None,
+                subject: None,
+            },
         }
     }
 
@@ -451,21 +467,4 @@ fn accepted_claim<'t>(
     let accepted = tokens.iter().find(is_its)?;
     let text = claim(&accepted.token.claims, path).and_then(scalar)?;
     Some(Cow::Borrowed(text.as_bytes()))
-}
-
-impl Decision {
-    /// A request that the policy is not about.
-    fn untouched() -> Self {
-        Self {
-            outcome: Outcome::Pass,
-            exchange: Exchange::default(),
-            record: Record {
-                verdict: Verdict::Allowed,
-                reason: "other_host",
-                rule: None,
-                limit: None,
-                subject: None,
-            },
-        }
-    }
 }

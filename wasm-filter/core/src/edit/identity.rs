@@ -2,26 +2,29 @@
 
 use super::{NameSet, Value, Variable};
 use crate::TrafficPolicySpec;
-use crate::request::HeaderList;
+use crate::request::{HeaderList, plain};
 
 /// The request headers that only the filter may set: what a client sends in them is taken away from every request, signed
-/// in or not, and from its trailers, which some applications merge into the headers. Also in their other spellings: CGI
-/// and its children make `X_USER_ID` of `x-user-id` and of `x_user_id` (RFC 3875 §4.1.18).
+/// in or not, and from its trailers, which some applications merge into the headers. Also in their other spellings
+/// ([`alike`](crate::request::alike)).
 #[derive(Clone, Debug, Default)]
 pub struct IdentityHeaders {
-    /// Names with `-` for `_`.
+    /// Names as all that are alike share them.
     names: NameSet,
+    /// Of these, the ones that policies before this one set, and have taken away from what the client sent.
+    before: NameSet,
     /// Of these, the one that carries the correlation identifier: it is chosen from what the client sent in it.
     correlation: Option<Box<[u8]>>,
 }
 
 impl IdentityHeaders {
-    /// Those of a policy: what claims become, what is set with a claim in it, and the correlation identifier; and others,
-    /// such as one that carries a token's payload.
+    /// Those of a policy: what claims and tokens' payloads become, what is set with a claim in it, and the correlation
+    /// identifier.
     #[must_use]
-    pub fn of<'n>(spec: &'n TrafficPolicySpec, others: impl IntoIterator<Item = &'n str>) -> Self {
+    pub fn of(spec: &TrafficPolicySpec) -> Self {
         let headers = spec.headers.as_ref();
         let providers = spec.jwt.iter().flat_map(|jwt| &jwt.providers);
+        let payloads = providers.clone().filter_map(|provider| provider.payload_to_header.as_deref());
         let claims =
             providers.flat_map(|provider| &provider.claims_to_headers).map(|claim| claim.header.as_str());
         let set =
@@ -33,17 +36,40 @@ impl IdentityHeaders {
         let set = set.map(|header| header.name.as_str());
         let correlation = headers.and_then(|headers| headers.correlation.as_ref()).map(|c| c.header.as_str());
         let certain: Vec<Vec<u8>> =
-            claims.chain(set).chain(others).map(|name| plain(name.as_bytes())).collect();
+            claims.chain(set).chain(payloads).map(|name| plain(name.as_bytes())).collect();
         let correlation = correlation.map(|name| name.to_ascii_lowercase().into_bytes());
         let all = certain.iter().cloned().chain(correlation.as_deref().map(plain));
         let all: Vec<Vec<u8>> = all.collect();
         Self {
             names: NameSet::of(all.iter().map(Vec::as_slice)),
+            before: NameSet::default(),
             // If claims come in the same header, they win: then it is theirs.
             correlation: correlation
                 .filter(|name| !certain.contains(&plain(name)))
                 .map(Vec::into_boxed_slice),
         }
+    }
+
+    /// The same, behind policies of the same proxy that set these.
+    #[must_use]
+    pub fn behind(mut self, before: &[String]) -> Self {
+        let before: Vec<Vec<u8>> = before.iter().map(|name| plain(name.as_bytes())).collect();
+        self.before = NameSet::of(before.iter().map(Vec::as_slice));
+        self
+    }
+
+    /// The names, with a hyphen for all that is neither letter nor digit.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.names.iter()
+    }
+
+    /// The names that are to be removed from the headers or trailers of a request that the policy is not about, each as
+    /// it stands there. What a policy before this one has set stays.
+    #[must_use]
+    pub fn elsewhere<'h>(&self, headers: &HeaderList<'h>) -> Vec<&'h [u8]> {
+        let mut found = self.in_headers(headers);
+        found.retain(|name| !self.before.contains(&plain(name)));
+        found
     }
 
     /// The names in a request's headers that are to be removed, each as it stands there.
@@ -61,10 +87,10 @@ impl IdentityHeaders {
     pub fn in_trailers<'h>(&self, trailers: &HeaderList<'h>) -> Vec<&'h [u8]> {
         let mut found: Vec<&[u8]> = Vec::new();
         for (name, _) in trailers.iter() {
-            let ours = if name.contains(&b'_') {
-                self.names.contains(&plain(name))
-            } else {
-                self.names.contains(name)
+            let is_plain = name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+            let ours = match is_plain {
+                true => self.names.contains(name),
+                false => !name.starts_with(b":") && self.names.contains(&plain(name)),
             };
             if ours && !found.contains(&name) {
                 found.push(name);
@@ -72,11 +98,6 @@ impl IdentityHeaders {
         }
         found
     }
-}
-
-/// A name as its readers may know it.
-fn plain(name: &[u8]) -> Vec<u8> {
-    name.iter().map(|byte| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() }).collect()
 }
 
 #[cfg(test)]
@@ -94,7 +115,8 @@ mod tests {
                 "jwt": {
                     "providers": [{
                         "name": "p", "issuer": "i", "algorithms": ["RS256"], "jwks": {"inline": "{}"},
-                        "claimsToHeaders": [{"claim": ["sub"], "header": "X-User-Id"}]
+                        "claimsToHeaders": [{"claim": ["sub"], "header": "X-User-Id"}],
+                        "payloadToHeader": "x-payload"
                     }],
                     "rules": []
                 },
@@ -108,11 +130,13 @@ mod tests {
             }"#,
         )
         .unwrap();
-        let identity = IdentityHeaders::of(&spec, ["x-payload"]);
+        let identity = IdentityHeaders::of(&spec);
         let sent: Vec<(&[u8], &[u8])> = [
             "x-user-id",
             "X_User-ID",
             "x_user_id",
+            "x.user.id",
+            "x-user~id",
             "x-user-id",
             "x-user",
             "x-tenant",
@@ -127,17 +151,31 @@ mod tests {
         .map(|name| (name.as_bytes(), &b"forged"[..]))
         .collect();
         let list = HeaderList::from_pairs(sent);
-        let removed =
-            ["x-user-id", "X_User-ID", "x_user_id", "x-tenant", "X_TENANT", "x_correlation_id", "X_PAYLOAD"];
+        let removed = [
+            "x-user-id",
+            "X_User-ID",
+            "x_user_id",
+            "x.user.id",
+            "x-user~id",
+            "x-tenant",
+            "X_TENANT",
+            "x_correlation_id",
+            "X_PAYLOAD",
+        ];
         assert_eq!(names(&identity.in_headers(&list)), removed);
         let mut in_trailers = removed.to_vec();
-        in_trailers.insert(5, "x-correlation-id");
+        in_trailers.insert(7, "x-correlation-id");
         assert_eq!(names(&identity.in_trailers(&list)), in_trailers);
+
+        assert_eq!(names(&identity.elsewhere(&list)), removed);
+        let set: Vec<String> = ["X-User_Id", "x-payload"].map(str::to_owned).to_vec();
+        let left = ["x-tenant", "X_TENANT", "x_correlation_id"];
+        assert_eq!(names(&identity.behind(&set).elsewhere(&list)), left);
     }
 
     #[test]
     fn a_policy_without_identity_takes_nothing_away() {
-        let identity = IdentityHeaders::of(&TrafficPolicySpec::default(), []);
+        let identity = IdentityHeaders::of(&TrafficPolicySpec::default());
         let list = HeaderList::from_pairs([(&b"x-user-id"[..], &b"a"[..])]);
         assert!(identity.in_headers(&list).is_empty());
     }

@@ -78,11 +78,18 @@ impl RequestEdits {
     }
 
     /// What is done to a request's headers, in this order: headers that only the filter may set are taken away, then those
-    /// that the policy removes; then come `claims`, headers that a token's claims become, of which a value that a header
+    /// that the policy removes, and `taken`, names as they stand there; from Connection goes what names headers, so that no
+    /// proxy behind this one takes them away (RFC 9110 §7.6.1); then come `claims`, headers that a token's claims become, of which a value that a header
     /// can't hold ([`as_header_value`]) sets nothing; then the correlation identifier; then what the policy sets.
     #[must_use]
-    pub fn changes<'a>(&'a self, claims: &[(&'a str, Cow<'a, [u8]>)], facts: &Facts<'a>) -> Changes<'a> {
-        let mut changes = Vec::with_capacity(claims.len() + 1 + self.set.len());
+    pub fn changes<'a>(
+        &'a self,
+        claims: &[(&'a str, Cow<'a, [u8]>)],
+        facts: &Facts<'a>,
+        taken: &[&[u8]],
+    ) -> Changes<'a> {
+        let mut changes = Vec::with_capacity(claims.len() + 2 + self.set.len());
+        changes.extend(hops(facts.request.headers));
         for (name, value) in claims {
             let value = as_header_value(value).is_some().then(|| value.clone());
             changes.push(Change { name: Cow::Borrowed(name.as_bytes()), action: Action::Replace, value });
@@ -100,7 +107,8 @@ impl RequestEdits {
         }
         changes.extend(self.set.iter().map(|set| set.change(facts)));
 
-        let forged = self.identity.in_headers(facts.request.headers);
+        let mut forged = self.identity.in_headers(facts.request.headers);
+        forged.extend_from_slice(taken);
         let removed = if forged.is_empty() {
             Cow::Borrowed(&self.removed)
         } else {
@@ -110,11 +118,29 @@ impl RequestEdits {
         Changes { removed, changes }
     }
 
+    /// What is taken away from the headers or trailers of a request that the policy is not about.
+    #[must_use]
+    pub fn elsewhere<'h>(&self, headers: &HeaderList<'h>) -> Vec<Operation<'h>> {
+        self.identity.elsewhere(headers).into_iter().map(Operation::Remove).collect()
+    }
+
     /// What is taken away from a request's trailers.
     #[must_use]
     pub fn trailers<'h>(&self, trailers: &HeaderList<'h>) -> Vec<Operation<'h>> {
         self.identity.in_trailers(trailers).into_iter().map(Operation::Remove).collect()
     }
+}
+
+/// Leaves in Connection what is about the connection alone, if it names anything else. Envoy passes it on where the
+/// request asks for another protocol, such as WebSocket.
+fn hops<'a>(headers: &HeaderList<'a>) -> Option<Change<'a>> {
+    const OWN: [&[u8]; 4] = [b"upgrade", b"close", b"keep-alive", b"te"];
+    let is_own = |option: &&[u8]| OWN.iter().any(|own| own.eq_ignore_ascii_case(option));
+    let options = headers.values(b"connection").flat_map(|value| value.split(|byte| *byte == b','));
+    let (own, others): (Vec<_>, Vec<_>) = options.map(<[u8]>::trim_ascii).partition(is_own);
+    let value = (!own.is_empty()).then(|| own.join(&b", "[..]).into());
+    let name = Cow::Borrowed(&b"connection"[..]);
+    (!others.is_empty()).then_some(Change { name, action: Action::Replace, value })
 }
 
 #[cfg(test)]
@@ -124,7 +150,7 @@ mod tests {
 
     fn edits(json: &str) -> RequestEdits {
         let spec: TrafficPolicySpec = serde_json::from_str(json).unwrap();
-        let identity = IdentityHeaders::of(&spec, []);
+        let identity = IdentityHeaders::of(&spec);
         RequestEdits::compile(&spec, identity).unwrap()
     }
 
@@ -141,7 +167,7 @@ mod tests {
             claim: &claim,
         };
         let claims: Vec<_> = claims.iter().map(|(n, v)| (*n, Cow::Borrowed(v.as_bytes()))).collect();
-        let changes = edits.changes(&claims, &facts);
+        let changes = edits.changes(&claims, &facts, &[]);
         let mut done: Vec<String> = changes.operations(&headers).iter().map(show).collect();
         let mut wanted = wanted.to_vec();
         done.sort();

@@ -24,7 +24,11 @@ pub struct Configuration {
     /// Who checks signatures.
     #[serde(default, skip_serializing_if = "crate::resources::is_default")]
     pub verification: Verification,
-    /// Whether access logs take paths from the filter: without queries and card numbers.
+    /// Headers that only policies before this one in the proxy may set: they have taken away what clients sent there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set_before: Vec<String>,
+    /// Whether access logs take from the filter what a client may fill as it likes: the path and the host, without queries,
+    /// tokens and card numbers.
     #[serde(default, skip_serializing_if = "crate::resources::is_default")]
     pub logs_paths: bool,
 }

@@ -93,6 +93,7 @@ pub fn check(spec: &TrafficPolicySpec) -> Diagnostics {
         clusters: Clusters::default(),
         forwarded_for: ForwardedFor::default(),
         verification: Verification::default(),
+        set_before: Vec::new(),
         logs_paths: false,
     };
     compile(&configuration).findings
@@ -100,15 +101,14 @@ pub fn check(spec: &TrafficPolicySpec) -> Diagnostics {
 
 impl Program {
     fn compile(configuration: &Configuration, findings: &mut Diagnostics) -> Option<Self> {
-        let Configuration { policy, spec, clusters, forwarded_for, logs_paths, .. } = configuration;
+        let Configuration { policy, spec, clusters, forwarded_for, set_before, logs_paths, .. } =
+            configuration;
         let at = FieldPath::of("spec");
         let jwt = spec
             .jwt
             .as_ref()
             .map(|jwt| JwtProgram::compile(jwt, &policy.namespace, clusters, &at.field("jwt"), findings));
-        let payloads = spec.jwt.iter().flat_map(|jwt| &jwt.providers);
-        let payloads = payloads.filter_map(|provider| provider.payload_to_header.as_deref());
-        let identity = IdentityHeaders::of(spec, payloads);
+        let identity = IdentityHeaders::of(spec).behind(set_before);
         let limits = spec.rate_limits.iter().map(|limit| LimitProgram::compile(limit, spec.mode));
         let limits: Vec<LimitProgram> = limits.collect::<Option<_>>()?;
         Some(Self {

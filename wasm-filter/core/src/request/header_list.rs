@@ -9,6 +9,7 @@ use super::Sole;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderList<'a> {
     pairs: Vec<(&'a [u8], &'a [u8])>,
+    has_content: bool,
 }
 
 /// A serialized header map is not one.
@@ -20,7 +21,7 @@ impl<'a> HeaderList<'a> {
     /// The list of these pairs.
     #[must_use]
     pub fn from_pairs(pairs: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Self {
-        Self { pairs: pairs.into_iter().collect() }
+        Self { pairs: pairs.into_iter().collect(), has_content: false }
     }
 
     /// Reads a header map as the proxy-wasm ABI (0.2.1, `proxy_get_header_map_pairs`) serializes it, without copying:
@@ -47,7 +48,24 @@ impl<'a> HeaderList<'a> {
             (value, rest) = text(rest, value_len)?;
             pairs.push((name, value));
         }
-        if rest.is_empty() { Ok(Self { pairs }) } else { Err(MalformedHeaders("it ends late")) }
+        if rest.is_empty() {
+            Ok(Self { pairs, has_content: false })
+        } else {
+            Err(MalformedHeaders("it ends late"))
+        }
+    }
+
+    /// The same, of a message of which more follows or not.
+    #[must_use]
+    pub fn with_content(mut self, has_content: bool) -> Self {
+        self.has_content = has_content;
+        self
+    }
+
+    /// Whether more of the message follows: content (RFC 9110 §6.4) or trailers.
+    #[must_use]
+    pub const fn has_content(&self) -> bool {
+        self.has_content
     }
 
     /// All pairs, in order.

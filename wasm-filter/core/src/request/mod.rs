@@ -12,6 +12,7 @@ mod path;
 mod percent;
 mod query;
 mod sole;
+mod spelling;
 
 pub use client_address::{ClientAddress, source_address};
 pub use cookie::cookie;
@@ -22,6 +23,7 @@ pub use path::Path;
 pub use percent::is_pchar;
 pub use query::{parameter, without_parameters};
 pub use sole::Sole;
+pub use spelling::{alike, plain};
 
 /// What rules and limits look at, read once for each request.
 #[derive(Clone, Debug)]
@@ -44,12 +46,20 @@ impl<'a> Request<'a> {
         Self { headers, method: only(b":method"), path: Path::of(only(b":path")), host: Host::of(headers) }
     }
 
-    /// Whether it is a CORS preflight request (Fetch §3.2.2): OPTIONS with Origin and Access-Control-Request-Method.
+    /// Whether it is a CORS preflight request (Fetch §3.2.2) as browsers send it: OPTIONS with one Origin and one method in
+    /// Access-Control-Request-Method, without content, and in no other protocol than HTTP (RFC 9110 §7.8).
     #[must_use]
     pub fn is_preflight(&self) -> bool {
+        let headers = self.headers;
+        let only = |name| headers.only(name).one();
+        let has_content = headers.has_content()
+            || headers.get(b"transfer-encoding").is_some()
+            || headers.values(b"content-length").any(|length| length != b"0");
         self.method == b"OPTIONS"
-            && self.headers.get(b"origin").is_some()
-            && self.headers.get(b"access-control-request-method").is_some()
+            && only(b"origin").is_some()
+            && only(b"access-control-request-method").is_some_and(is_method)
+            && !has_content
+            && headers.get(b"upgrade").is_none()
     }
 
     /// Whether a rule may open anything for it: its path is canonical, its host is known, and it is no CONNECT, whose
@@ -61,6 +71,11 @@ impl<'a> Request<'a> {
             && self.method != b"CONNECT"
             && !self.method.is_empty()
     }
+}
+
+/// Whether these bytes are a method: letters, and the hyphen of a few.
+fn is_method(method: &[u8]) -> bool {
+    !method.is_empty() && method.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'-')
 }
 
 #[cfg(test)]
@@ -83,6 +98,34 @@ mod tests {
         check(&[&options[..], &[method]].concat(), false, true);
         check(&[&options[..], &[origin, method]].concat(), true, true);
         check(&[(":method", "GET"), (":path", "/"), (":authority", "a"), origin, method], false, true);
+    }
+
+    #[test]
+    fn what_no_browser_sends_is_no_preflight() {
+        let preflight = [
+            (":method", "OPTIONS"),
+            (":path", "/"),
+            (":authority", "a"),
+            ("origin", "https://b"),
+            ("access-control-request-method", "PUT"),
+        ];
+        check(&[&preflight[..], &[("content-length", "0")]].concat(), true, true);
+        for more in [
+            ("upgrade", "websocket"),
+            ("content-length", "1"),
+            ("content-length", ""),
+            ("transfer-encoding", "chunked"),
+            ("origin", "https://c"),
+            ("access-control-request-method", "GET"),
+        ] {
+            check(&[&preflight[..], &[more]].concat(), false, true);
+        }
+        for method in ["", "PUT GET", "*", "PUT,GET"] {
+            check(&[&preflight[..4], &[("access-control-request-method", method)]].concat(), false, true);
+        }
+        let headers = HeaderList::from_pairs(preflight.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())));
+        assert!(Request::of(&headers).is_preflight());
+        assert!(!Request::of(&headers.clone().with_content(true)).is_preflight());
     }
 
     #[test]

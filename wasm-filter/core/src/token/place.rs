@@ -55,6 +55,15 @@ impl Place {
         }
     }
 
+    /// Whether this is where the other is, whatever scheme is expected there.
+    #[must_use]
+    pub fn is_where(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Header { name, .. }, Self::Header { name: other, .. }) => name == other,
+            _ => self == other,
+        }
+    }
+
     /// The token at this place. Malformed where there are several: which of them the application would take is not
     /// known.
     fn look<'a>(&self, request: &Request<'a>) -> Sole<Cow<'a, [u8]>> {

@@ -104,6 +104,93 @@ fn all_of_several_tokens_are_taken_away() {
     }
 }
 
+/// Two providers, each with places of its own, of which the first forwards or not.
+fn two(forward: bool) -> Proxy {
+    let (mut one, mut two) = (provider("one", "one"), provider("two", "two"));
+    one["tokenFrom"] = json!([
+        {"header": "authorization", "scheme": "Bearer"}, {"cookie": "session"}, {"queryParameter": "access_token"},
+    ]);
+    one["forward"] = json!(forward);
+    two["tokenFrom"] = json!([{"header": "x-token"}]);
+    Proxy::with(json!({"jwt": {"providers": [one, two], "rules": [
+        {"name": "open", "match": [{"path": {"exact": "/open"}}], "require": "None"},
+        {"name": "all", "match": [{}], "require": {"anyOf": ["one"]}},
+    ]}}))
+}
+
+const FORGED: &str = "eyJ.forged.x";
+
+#[test]
+fn a_token_that_nobody_has_looked_at_does_not_reach_the_application() {
+    let signed = token("one", json!({}));
+    let query = format!("a=b&access_token={FORGED}&access_token[]={FORGED};Access.Token[x]={FORGED}&c=d");
+    let sent = |path: &str| {
+        let request =
+            Request::get(&format!("{path}?{query}")).with("x_token", FORGED).with("X-Token", FORGED);
+        request.with("cookie", &format!("a=b; session={FORGED}; session[1]={FORGED}"))
+    };
+    for (path, status) in [("/open", 200), ("/", 200)] {
+        let request = sent(path);
+        let got = two(false).ask(&if path == "/" { request.bearer(&signed) } else { request.bearer(FORGED) });
+        assert_eq!(got.status, status, "{path}: {got:?}");
+        for name in ["authorization", "x_token", "X-Token"] {
+            assert_eq!(got.header(name), None, "{path}: {got:?}");
+        }
+        assert_eq!(got.header("cookie"), Some("a=b"));
+        assert_eq!(got.header(":path"), Some(&*format!("{path}?a=b&c=d")));
+    }
+}
+
+#[test]
+fn a_token_that_is_forwarded_is_the_only_one() {
+    let signed = token("one", json!({}));
+    let cookie = format!("session={FORGED}; a=b");
+    let request = || Request::get("/?access_token=x").with("cookie", &cookie).with("x-token", FORGED);
+    let got = two(true).ask(&request().bearer(&signed));
+    assert_eq!(got.header("authorization"), Some(&*format!("Bearer {signed}")));
+    assert_eq!((got.header("cookie"), got.header(":path")), (Some("a=b"), Some("/")));
+    assert_eq!(got.header("x-token"), None);
+    // Only as it was looked at.
+    let path = format!("/?access_token={signed}&access_token[]=x&Access-Token=y");
+    let got = two(true).ask(&Request::get(&path));
+    assert_eq!(got.header(":path"), Some(&*format!("/?access_token={signed}")));
+    // Where no token is looked at, what is forwarded is the application's to check, and nothing else reaches it.
+    let got = two(true).ask(&Request::get("/open").bearer(FORGED).with("x-token", FORGED));
+    assert_eq!(got.header("authorization"), Some("Bearer eyJ.forged.x"));
+    assert_eq!(got.header("x-token"), None);
+}
+
+#[test]
+fn other_credentials_than_tokens_stay() {
+    let signed = token("one", json!({}));
+    let cookie = format!("session={signed}");
+    let ask = |path: &str, authorization: &str| {
+        let request = Request::get(path).with("authorization", authorization).with("cookie", &cookie);
+        two(false).ask(&request).header("authorization").map(str::to_owned)
+    };
+    assert_eq!(ask("/open", "Basic YTpi"), Some("Basic YTpi".to_owned()));
+    assert_eq!(ask("/", "Basic YTpi"), Some("Basic YTpi".to_owned()));
+    for authorization in ["bearer", "bearerx", "Basic YTpi, BEARER x", "Bearer\tx", "bearer:x"] {
+        assert_eq!(ask("/open", authorization), None, "{authorization}");
+    }
+}
+
+#[test]
+fn no_later_proxy_is_told_to_take_away_what_we_set() {
+    let mut proxy = signed_in(json!({"claimsToHeaders": [{"claim": ["sub"], "header": "x-user-id"}]}));
+    for (sent, wanted) in [
+        ("Upgrade, X-User-Id", "Upgrade"),
+        ("upgrade,close, x-gate", "upgrade, close"),
+        ("Keep-Alive, Upgrade", "Keep-Alive, Upgrade"),
+    ] {
+        let request = Request::get("/").bearer(&token("one", json!({}))).with("connection", sent);
+        let got = proxy.ask(&request.with("upgrade", "websocket"));
+        assert_eq!((got.header("connection"), got.header("x-user-id")), (Some(wanted), Some("alice")));
+    }
+    let request = Request::get("/").bearer(&token("one", json!({}))).with("connection", "x-user-id");
+    assert_eq!(proxy.ask(&request).header("connection"), None);
+}
+
 #[test]
 fn responses_and_our_own_answers_get_the_policy_s_headers() {
     let mut proxy = Proxy::with(json!({

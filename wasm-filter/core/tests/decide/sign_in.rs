@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::proxy::{NOW, Proxy, Request};
+use super::proxy::{Host, NOW, Proxy, Request};
 use super::tokens::{OTHER, provider, sign, token};
 
 fn policy(rules: Value) -> Proxy {
@@ -155,6 +155,19 @@ fn a_preflight_passes_only_where_the_policy_says_so_and_only_as_a_whole() {
     check(&mut passing, &preflight().with(":path", "/a/../b"), 401, "denied no_token");
     check(&mut passing, &preflight().with(":method", "GET"), 401, "denied no_token");
     check(&mut passing, &Request::get("/api").with(":method", "OPTIONS"), 401, "denied no_token");
+    check(&mut passing, &preflight().with("upgrade", "websocket"), 401, "denied no_token");
+    check(&mut passing, &preflight().with("content-length", "2"), 401, "denied no_token");
+    // What no browser sends with it does not reach the application.
+    let sent = preflight()
+        .with("authorization", "Basic YTpi")
+        .with("cookie", "session=1")
+        .with("X-HTTP-Method-Override", "DELETE")
+        .with("x-other", "1");
+    let got = passing.ask(&sent);
+    for name in ["authorization", "cookie", "X-HTTP-Method-Override"] {
+        assert_eq!(got.header(name), None, "{got:?}");
+    }
+    assert_eq!((got.header("origin"), got.header("x-other")), (Some("https://shop.example"), Some("1")));
 }
 
 #[test]
@@ -166,6 +179,72 @@ fn hosts_of_others_are_left_alone_and_a_missing_host_is_not_one() {
     check(&mut proxy, &Request::get("/").with(":authority", "other.example"), 200, "allowed other_host");
     check(&mut proxy, &Request::get("/").with(":authority", "SHOP.example.:443"), 401, "denied no_token");
     check(&mut proxy, &Request::get("/").with(":authority", ""), 401, "denied no_token");
+}
+
+#[test]
+fn nobody_says_who_a_client_is_on_a_host_of_others_either() {
+    let mut one = provider("one", "one");
+    one["claimsToHeaders"] = json!([{"claim": ["sub"], "header": "x-user-id"}]);
+    let spec = |mode: &str| {
+        json!({
+            "hosts": ["shop.example"], "mode": mode,
+            "jwt": {"providers": [one], "rules": [{"name": "all", "match": [{}], "require": {"anyOf": ["one"]}}]},
+            "headers": {"request": {"remove": ["x-internal"], "set": [{"name": "x-gate", "value": "1"}]}},
+        })
+    };
+    let request = || {
+        let request = Request::get("/").with(":authority", "other.example").with("x-internal", "1");
+        request.with("x-user-id", "root").with("X_User.Id", "root").bearer("a.b.c")
+    };
+    let got = Proxy::with(spec("Enforce")).ask(&request());
+    assert_eq!(got.told, "allowed other_host");
+    assert!(!got.headers.iter().any(|(name, _)| name.to_lowercase().contains("user")), "{got:?}");
+    // Nothing else is done there.
+    assert_eq!((got.header("x-internal"), got.header("x-gate")), (Some("1"), None));
+    assert_eq!(got.header("authorization"), Some("Bearer a.b.c"));
+    let got = Proxy::with(spec("Shadow")).ask(&request());
+    assert_eq!(got.header("x-user-id"), Some("root"));
+    // What a policy before this one has set stays.
+    let behind = json!({"setBefore": ["x-user-id"]});
+    let got = Proxy::configured(Host::default(), spec("Enforce"), behind).ask(&request());
+    assert_eq!(got.header("x-user-id"), Some("root"));
+}
+
+#[test]
+fn a_closing_rule_by_a_header_is_not_passed_by_another_spelling_of_it() {
+    let mut proxy = policy(json!([
+        {"name": "debug", "match": [{"headers": [{"name": "x-debug", "exact": "1"}]}], "require": {"anyOf": ["one"]},
+         "claims": [{"claim": ["role"], "equals": "admin"}]},
+        {"name": "all", "match": [{}], "require": {"anyOf": ["one"]}},
+    ]));
+    let ask = |name: &str, value: &str| Request::get("/").bearer(&token("one", json!({}))).with(name, value);
+    check(&mut proxy, &ask("x-debug", "0"), 200, "allowed ok");
+    for (name, value) in [("x-debug", "1"), ("x_debug", "1"), ("X.DEBUG", "1"), ("x-debug", "0, 1")] {
+        check(&mut proxy, &ask(name, value), 403, "denied claims");
+    }
+}
+
+#[test]
+fn a_request_that_only_an_opening_rule_lets_pass_can_not_become_another() {
+    let mut proxy = policy(json!([
+        {"name": "open", "match": [{"path": {"prefix": "/public"}, "methods": ["GET"]}], "require": "None"},
+        {"name": "perhaps", "match": [{"path": {"prefix": "/perhaps"}}], "require": {"optional": ["one"]}},
+        {"name": "all", "match": [{}], "require": {"anyOf": ["one"]}},
+    ]));
+    let overridden = |path: &str| {
+        let request = Request::get(path).with("X-Original-URL", "/admin").with("x_rewrite_url", "/admin");
+        request.with("x-http-method-override", "DELETE").with("x-method-override", "PUT")
+    };
+    let mut left = |request: &Request| {
+        let got = proxy.ask(request);
+        assert_eq!(got.status, 200, "{got:?}");
+        let is_one = |name: &str| name.contains("overr") || name.to_lowercase().ends_with("url");
+        got.headers.iter().filter(|(name, _)| is_one(name)).count()
+    };
+    assert_eq!(left(&overridden("/public/a")), 0);
+    assert_eq!(left(&overridden("/perhaps")), 0);
+    // Whoever signs in is asked no more of.
+    assert_eq!(left(&overridden("/api").bearer(&token("one", json!({})))), 4);
 }
 
 #[test]

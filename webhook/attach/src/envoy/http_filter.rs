@@ -19,11 +19,22 @@ pub(super) fn render(plugins: &[Plugin], options: &Options) -> Vec<Value> {
         .iter()
         .flat_map(|plugin| environment_variables(&plugin.policy.namespace, &plugin.spec))
         .collect();
-    plugins.iter().map(|plugin| filter(plugin, &variables, options)).collect()
+    let mut set_before = Vec::new();
+    let filters = plugins.iter().map(|plugin| {
+        let filter = filter(plugin, set_before.clone(), &variables, options);
+        set_before.extend(plugin.sets());
+        filter
+    });
+    filters.collect()
 }
 
-fn filter(plugin: &Plugin, variables: &BTreeSet<String>, options: &Options) -> Value {
-    let configuration = Configuration { logs_paths: true, ..plugin.configuration() };
+fn filter(
+    plugin: &Plugin,
+    set_before: Vec<String>,
+    variables: &BTreeSet<String>,
+    options: &Options,
+) -> Value {
+    let configuration = Configuration { logs_paths: true, set_before, ..plugin.configuration() };
     let configuration = json!(configuration).to_string();
     json!({
         "name": format!("sallyport/{}", plugin.name()),

@@ -123,3 +123,27 @@ fn only_a_policy_without_sign_in_that_fails_open_passes_requests_without_its_fil
     let policies: Vec<&Value> = filters(&rendered).iter().map(|filter| &filter["failure_policy"]).collect();
     assert_eq!(policies, ["FAIL_RELOAD", "FAIL_OPEN", "FAIL_RELOAD"]);
 }
+
+#[test]
+fn each_filter_knows_what_those_before_it_set() {
+    let sets = |mode: &str, header: &str| {
+        let provider = "{name: c, issuer: c, algorithms: [HS256], jwks: {env: {name: KEYS}}, \
+                        claimsToHeaders: [{claim: [sub], header: HEADER}]}";
+        let provider = provider.replace("HEADER", header);
+        format!("{{selector: {{}}, mode: {mode}, jwt: {{providers: [{provider}], rules: []}}}}")
+    };
+    let plugins = [
+        plugin("a", &sets("Enforce", "X_User-Id")),
+        plugin("b", &sets("Shadow", "x-shadow")),
+        plugin("c", &sets("Enforce", "x-org")),
+        plugin("d", "{selector: {}}"),
+    ];
+    let rendered = render(&plugins, &options());
+    let read = |filter: &Value| -> Configuration {
+        serde_json::from_str(filter["configuration"]["value"].as_str().unwrap()).unwrap()
+    };
+    let before: Vec<Vec<String>> =
+        filters(&rendered).into_iter().map(|filter| read(filter).set_before).collect();
+    let wanted: [&[&str]; 4] = [&[], &["x-user-id"], &["x-user-id"], &["x-user-id", "x-org"]];
+    assert_eq!(before, wanted);
+}
