@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 use sallyport_traffic::answer::GrpcStatus;
-use sallyport_traffic::decide::{Asking, Decision, Exchange, Outcome, Step, Wait, logged_path};
+use sallyport_traffic::decide::{Asking, Decision, Exchange, Outcome, Step, Wait, logged_host, logged_path};
 use sallyport_traffic::edit::Operation;
 use sallyport_traffic::host::{Clock as _, HostError, Monotonic};
 use sallyport_traffic::limit::rls::{METHOD, SERVICE};
@@ -181,10 +181,17 @@ impl Stream {
         let told = self.filter.with(|worker| worker.tell(&record)).unwrap_or_default();
         // What access logs can print, and nothing else reads.
         let _ = property::set(b"sallyport", told.as_bytes());
-        if self.filter.with(|worker| worker.program().logs_paths).unwrap_or_default()
-            && let Some(path) = logged_path(headers)
-        {
-            let _ = property::set(b"sallyport_path", path.as_bytes());
+        if self.filter.with(|worker| worker.program().logs_paths).unwrap_or_default() {
+            let show = |name: &[u8], value: Option<String>| {
+                if let Some(value) = value {
+                    let _ = property::set(name, value.as_bytes());
+                }
+            };
+            show(b"sallyport_path", logged_path(headers));
+            show(b"sallyport_host", logged_host(headers));
+            if let Some(id) = exchange.correlation() {
+                let _ = property::set(b"sallyport_correlation", id);
+            }
         }
         if log::is_on(Level::Debug) {
             log::line(Level::Debug, &told);

@@ -327,7 +327,7 @@ fn written(text: &str, joined: &Joined, mut tell: impl FnMut(Range<usize>) -> bo
 fn number(groups: &VecDeque<Group>, joined: Joined) -> Option<Range<usize>> {
     let last = groups.back()?;
     if last.count == 1 {
-        return one_by_one(groups, last);
+        return one_by_one(groups, last, joined);
     }
     let mut groupings = GROUPINGS.iter().filter(|sizes| sizes.last() == Some(&last.count));
     groupings.find_map(|sizes| {
@@ -338,7 +338,7 @@ fn number(groups: &VecDeque<Group>, joined: Joined) -> Option<Range<usize>> {
             .enumerate()
             .all(|(i, (group, size))| group.count == *size && (i == 0 || group.joined <= joined));
         let first = own().next()?;
-        if !fits || !stands_alone(first, last) {
+        if !fits || !stands_alone(first, last, joined) {
             return None;
         }
         let digits = || own().flat_map(|group| group.digits.iter().take(group.count)).copied();
@@ -354,7 +354,7 @@ fn number(groups: &VecDeque<Group>, joined: Joined) -> Option<Range<usize>> {
 }
 
 /// The longest number whose digits stand one by one, each a group, with the last of them at its end.
-fn one_by_one(groups: &VecDeque<Group>, last: &Group) -> Option<Range<usize>> {
+fn one_by_one(groups: &VecDeque<Group>, last: &Group, joined: Joined) -> Option<Range<usize>> {
     let mut sum = 0;
     let mut longest = None;
     for (place, group) in groups.iter().rev().enumerate().take_while(|(_, group)| group.count == 1) {
@@ -362,7 +362,7 @@ fn one_by_one(groups: &VecDeque<Group>, last: &Group) -> Option<Range<usize>> {
         sum += counted(group.digits[0], place);
         if DIGITS.contains(&length) && sum.is_multiple_of(10) {
             let digits = groups.iter().skip(groups.len() - length).map(|group| group.digits[0]);
-            if is_issued(length, digits) && stands_alone(group, last) {
+            if is_issued(length, digits) && stands_alone(group, last, joined) {
                 longest = Some(group.range.start..last.range.end);
             }
         }
@@ -374,8 +374,9 @@ fn one_by_one(groups: &VecDeque<Group>, last: &Group) -> Option<Range<usize>> {
 }
 
 /// Whether what is around a number is no part of a longer one or of a word. A card's magnetic stripe has a `B` before it
-/// and a `^` behind (ISO/IEC 7813).
-fn stands_alone(first: &Group, last: &Group) -> bool {
+/// and a `^` behind (ISO/IEC 7813). Around one whose groups marks may part anything but a word may stand, such as the slashes
+/// of a path.
+fn stands_alone(first: &Group, last: &Group, joined: Joined) -> bool {
     let is_of_word = |unit: Option<Unit>| match unit {
         Some(Unit::Other(c)) => c.is_alphanumeric(),
         Some(Unit::Digit(_)) => true,
@@ -386,7 +387,7 @@ fn stands_alone(first: &Group, last: &Group) -> bool {
     let [after, further_after] = last.after;
     let begins = match before {
         Some(Unit::Other('B' | 'b')) => after == Some(Unit::Gap('^')) && !is_of_word(further_before),
-        Some(Unit::Gap('+' | '_' | '/')) => false,
+        Some(Unit::Gap('+' | '_' | '/')) => joined == Joined::Mark,
         Some(Unit::Gap('.')) => !is_digit(further_before),
         other => !is_of_word(other),
     };
@@ -395,7 +396,9 @@ fn stands_alone(first: &Group, last: &Group) -> bool {
         Some(Unit::Gap('.')) => !is_digit(further_after),
         Some(Unit::Gap('_')) => !is_of_word(further_after),
         // A date may follow.
-        Some(Unit::Gap('/')) => is_digit(further_after) || !is_of_word(further_after),
+        Some(Unit::Gap('/')) => {
+            joined == Joined::Mark || is_digit(further_after) || !is_of_word(further_after)
+        }
         other => !is_of_word(other),
     };
     begins && ends

@@ -12,6 +12,7 @@ mod grpc;
 mod hostile;
 mod keys;
 mod passes;
+mod preflight;
 mod reconfigured;
 mod routes;
 mod secrets;

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use sallyport_policy::card;
+
 use crate::CorrelationAccept;
 use crate::request::{HeaderList, Sole};
 
@@ -26,7 +28,15 @@ pub fn correlation_id<'a>(
 
 fn is_valid(id: &[u8]) -> bool {
     let good = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    (1..=LONGEST).contains(&id.len()) && id.iter().all(good)
+    (1..=LONGEST).contains(&id.len()) && id.iter().all(good) && !is_secret(id)
+}
+
+/// Whether this is no identifier but the number of a payment card or a JSON Web Token, sent in its place: identifiers go
+/// into the logs of all services.
+fn is_secret(id: &[u8]) -> bool {
+    let parts = || id.split(|byte| *byte == b'.');
+    let is_token = parts().nth(1).is_some() && parts().any(|part| part.starts_with(b"eyJ"));
+    is_token || card::is_in(&String::from_utf8_lossy(id).replace('_', "-"))
 }
 
 /// The trace-id of a valid `traceparent` (W3C Trace Context §3.2): 32 hexadecimal digits in lower case. Of a later version
@@ -90,6 +100,16 @@ mod tests {
             (Valid, &[("x-id", long.as_str())], new),
             (Valid, &[("x-id", &long[1..])], &long[1..]),
             (Valid, &[], new),
+            (Valid, &[("x-id", "4111111111111111")], new),
+            (Valid, &[("x-id", "pay_4111-1111-1111-1111")], new),
+            (Valid, &[("x-id", "eyJhbGciOiJub25lIn0.e30.")], new),
+            (Valid, &[("x-id", "ffffffff-ffff-4fff-bfff-ffffffffffff")], new),
+            (
+                Valid,
+                &[("x-id", "41111111-1111-4111-8111-111111111111")],
+                "41111111-1111-4111-8111-111111111111",
+            ),
+            (Valid, &[("x-id", "4111111111111112")], "4111111111111112"),
         ] {
             let id = correlation_id(accept, "x-id", &list(pairs), [0xff; 16]);
             assert_eq!(String::from_utf8(id.to_vec()).unwrap(), wanted, "{accept:?} {pairs:?}");

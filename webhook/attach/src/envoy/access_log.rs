@@ -5,16 +5,16 @@ use serde_json::{Map, Value, json};
 use super::any;
 use crate::Plugin;
 
-/// The access log: a line of JSON for each request, with what was decided. The path is the filter's, without
-/// queries and card numbers, and headers that a client fills as it likes are left out: they carry what must not stand
-/// in a log.
+/// The access log: a line of JSON for each request, with what was decided. Host, path and correlation identifier are the
+/// filter's, without queries, tokens and card numbers, and headers that a client fills as it likes are left out: they
+/// carry what must not stand in a log. Of a method, which may be any word, there is no more than what names one.
 pub(super) fn render(plugins: &[Plugin], path: &str) -> Value {
     let mut fields = Map::new();
     for (name, format) in [
         ("time", "%START_TIME%"),
         ("client", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"),
-        ("method", "%REQ(:METHOD)%"),
-        ("authority", "%REQ(:AUTHORITY)%"),
+        ("method", "%REQ(:METHOD):10%"),
+        ("authority", "%FILTER_STATE(wasm.sallyport_host:PLAIN)%"),
         ("path", "%FILTER_STATE(wasm.sallyport_path:PLAIN)%"),
         ("protocol", "%PROTOCOL%"),
         ("status", "%RESPONSE_CODE%"),
@@ -29,10 +29,12 @@ pub(super) fn render(plugins: &[Plugin], path: &str) -> Value {
     ] {
         fields.insert(name.to_owned(), format.into());
     }
-    let mut correlation =
-        plugins.iter().filter_map(|plugin| plugin.spec.headers.as_ref()?.correlation.as_ref());
-    if let Some(correlation) = correlation.next_back() {
-        fields.insert("correlation_id".to_owned(), format!("%REQ({})%", correlation.header).into());
+    if plugins
+        .iter()
+        .any(|plugin| plugin.spec.headers.as_ref().is_some_and(|headers| headers.correlation.is_some()))
+    {
+        let correlation = "%FILTER_STATE(wasm.sallyport_correlation:PLAIN)%";
+        fields.insert("correlation_id".to_owned(), correlation.into());
     }
     json!({
         "name": "envoy.access_loggers.file",

@@ -131,6 +131,7 @@ mod tests {
             ("4111----1111----1111----1111", "[redacted-card-number]"),
             ("4111, 1111, 1111, 1111", "[redacted-card-number]"),
             ("4111:1111:1111:1111", "[redacted-card-number]"),
+            ("/public/4111:1111:1111:1111", "/public/[redacted-card-number]"),
             ("3782,822463,10005", "[redacted-card-number]"),
             ("４１１１１１１１１１１１１１１１", "[redacted-card-number]"),
             ("٤١١١ ١١١١ ١١١١ ١١١١", "[redacted-card-number]"),
