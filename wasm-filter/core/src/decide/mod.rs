@@ -9,6 +9,7 @@ mod keyed;
 mod keys;
 mod limits;
 mod logged;
+mod moment;
 mod reason;
 mod record;
 mod redacted;
