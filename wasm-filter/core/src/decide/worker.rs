@@ -102,7 +102,7 @@ impl Worker {
                 };
                 let facts = KeyFacts {
                     request: &request,
-                    client: self.client(host, &request),
+                    client: self.client(host, &request, self.program.limits_ask_for_client),
                     peer: peer.as_deref(),
                     claim: &claim,
                 };
@@ -260,9 +260,9 @@ impl Worker {
         })
     }
 
-    /// The client's address, where the policy asks for it.
-    fn client(&self, host: &dyn Host, request: &Request<'_>) -> Option<ClientAddress> {
-        if !self.program.asks_for_client {
+    /// The client's address, where it is asked for.
+    fn client(&self, host: &dyn Host, request: &Request<'_>, is_asked_for: bool) -> Option<ClientAddress> {
+        if !is_asked_for {
             return None;
         }
         let source = host.source_address().and_then(|address| source_address(&address));
@@ -296,7 +296,7 @@ impl Worker {
         Exchange {
             edits: if self.program.enforces { Edits::All } else { Edits::None },
             tokens: tokens.collect(),
-            client: self.client(host, request),
+            client: self.client(host, request, self.program.edits_ask_for_client),
             correlation: self.program.request.correlation(request.headers, random).map(Cow::into_owned),
             limit_fields: Vec::new(),
         }

@@ -38,8 +38,10 @@ pub struct Program {
     /// How many proxies are trusted to have appended to X-Forwarded-For: those in front, and this one if it does so before
     /// the filter. 0: the header says nothing.
     pub trusted_hops: u8,
-    /// Whether a limit or a header's value asks for the client's address.
-    pub asks_for_client: bool,
+    /// Whether a limit asks for the client's address.
+    pub limits_ask_for_client: bool,
+    /// Whether the value of a header does.
+    pub edits_ask_for_client: bool,
     /// Whether a limit asks who the connection's client is.
     pub asks_for_peer: bool,
     /// Who must sign in.
@@ -122,7 +124,8 @@ impl Program {
                 (hops, ForwardedFor::Received) => hops,
                 (hops, ForwardedFor::Appended) => hops.saturating_add(1),
             },
-            asks_for_client: asks_for_client(spec),
+            limits_ask_for_client: limits_ask_for_client(spec),
+            edits_ask_for_client: edits_ask_for_client(spec),
             asks_for_peer: limits.iter().flat_map(|limit| &limit.key).any(LimitKey::asks_for_peer),
             jwt,
             limits,
@@ -150,18 +153,21 @@ impl Program {
     }
 }
 
-fn asks_for_client(spec: &TrafficPolicySpec) -> bool {
-    let by_limit = spec.rate_limits.iter().any(|limit| {
+fn limits_ask_for_client(spec: &TrafficPolicySpec) -> bool {
+    spec.rate_limits.iter().any(|limit| {
         let in_key = limit.key.iter().any(|part| matches!(part, KeyOf::ClientAddress(_)));
-        in_key || (!limit.key.is_empty() && limit.on_missing_key == MissingKey::ClientAddress)
-    });
+        let may_be_missing = limit.key.iter().any(|part| !matches!(part, KeyOf::Constant(_)));
+        in_key || (may_be_missing && limit.on_missing_key == MissingKey::ClientAddress)
+    })
+}
+
+fn edits_ask_for_client(spec: &TrafficPolicySpec) -> bool {
     let headers = spec.headers.iter();
     let request =
         headers.clone().filter_map(|headers| headers.request.as_ref()).flat_map(|request| &request.set);
     let response = headers.filter_map(|headers| headers.response.as_ref()).flat_map(|response| &response.set);
-    let by_value = request.chain(response).any(|header| {
+    request.chain(response).any(|header| {
         let value = Value::parse(&header.value);
         value.is_ok_and(|value| value.variables().any(|variable| *variable == Variable::ClientAddress))
-    });
-    by_limit || by_value
+    })
 }
