@@ -82,7 +82,7 @@ pub trait SharedData {
 
 /// The proxy's clocks.
 pub trait Clock {
-    /// The time by the clock that never goes back.
+    /// The time by the clock that never goes back, read anew by each call: not before any that another worker has written.
     fn monotonic(&self) -> Monotonic;
 
     /// The time by the wall clock.
