@@ -9,7 +9,6 @@ mod keyed;
 mod keys;
 mod limits;
 mod logged;
-mod moment;
 mod reason;
 mod record;
 mod redacted;

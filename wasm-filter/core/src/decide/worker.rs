@@ -8,7 +8,6 @@ use super::authenticate::{Accepted, NotSignedIn, Reason, SignIn, SignedIn, authe
 use super::exchange::{Edits, SignedInWith};
 use super::keys::{Keys, NoEnvironmentKeys};
 use super::limits::{Asking, Counted, Counters, Stage};
-use super::moment::Moment;
 use super::token::{Cache, Checker};
 use super::{Decision, Exchange, Outcome, Record, Signatures, Step, Verdict, Wait};
 use crate::RateLimitFields;
@@ -89,7 +88,6 @@ impl Worker {
 
     /// Decides about a request.
     pub fn decide(&mut self, host: &dyn Host, headers: &HeaderList<'_>) -> Step {
-        let host = &Moment::of(host);
         let request = Request::of(headers);
         if !self.is_about(&request) {
             return Step::Done(self.elsewhere());
@@ -130,7 +128,6 @@ impl Worker {
 
     /// Decides about a request whose limits the service has spoken of.
     pub fn resume(&mut self, host: &dyn Host, headers: &HeaderList<'_>, asking: Asking) -> Decision {
-        let host = &Moment::of(host);
         let request = Request::of(headers);
         let (applied, shadowed) = asking.into_parts();
         match self.sign_in(host, &request) {
