@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sallyport_policy::Severity;
 use sallyport_traffic::compile;
-use sallyport_traffic::decide::{Awake, Due, Record, Signatures, Waiting, Worker};
+use sallyport_traffic::decide::{Awake, Due, Record, Signatures, Verdict, Waiting, Worker};
 use sallyport_traffic::host::{Clock as _, HostError, Monotonic};
 use sallyport_traffic::keys::{FETCH_TIMEOUT, Fetched, MOST_BYTES};
 use sallyport_traffic::program::Configuration;
@@ -22,7 +22,7 @@ use crate::contexts;
 use crate::envoy::Envoy;
 use crate::table::Table;
 
-/// How often it is looked whether keys are due.
+/// How often it is looked whether keys are due, and at which level the proxy logs.
 const TICK: Duration = Duration::from_secs(1);
 /// And how often while requests wait for them.
 const QUICK_TICK: Duration = Duration::from_millis(20);
@@ -42,11 +42,14 @@ pub(crate) struct Filter {
     fetches: RefCell<Table<Token, usize>>,
     /// Calls of the rate limit service under way, each with the request that it is for.
     asked: RefCell<Table<Token, u32>>,
-    counters: RefCell<Table<(&'static str, &'static str), Counter>>,
+    /// How often each verdict was given for each reason: those few that ever were.
+    counters: RefCell<Vec<((Verdict, &'static str), Counter)>>,
     /// How old each provider's keys are.
     ages: RefCell<Table<String, Gauge>>,
     /// How long the rate limit service takes.
     service_time: OnceCell<Option<Histogram>>,
+    /// Whether decisions are written to the log: asked at each tick, since asking for each costs more than deciding.
+    debugs: Cell<bool>,
 }
 
 impl Filter {
@@ -62,7 +65,13 @@ impl Filter {
             counters: RefCell::default(),
             ages: RefCell::default(),
             service_time: OnceCell::new(),
+            debugs: Cell::new(false),
         }
+    }
+
+    /// Whether decisions are written to the log.
+    pub(crate) fn debugs(&self) -> bool {
+        self.debugs.get()
     }
 
     /// Takes in the configuration; whether it is right. Envoy refuses one that is not, and keeps the last that was.
@@ -73,7 +82,9 @@ impl Filter {
                 let Ok(mut current) = self.worker.try_borrow_mut() else { return false };
                 *current = Some(worker);
                 drop(current);
-                if fetches && let Err(error) = self.tick_every(QUICK_TICK) {
+                self.debugs.set(log::is_on(Level::Debug));
+                let period = if fetches { QUICK_TICK } else { TICK };
+                if let Err(error) = self.tick_every(period) {
                     log::line(Level::Error, &error.to_string());
                     return false;
                 }
@@ -118,6 +129,7 @@ impl Filter {
 
     /// Looks whether keys are due or have come.
     pub(crate) fn tick(&self) {
+        self.debugs.set(log::is_on(Level::Debug));
         let ended = match self.with(|worker| worker.tick(&Envoy)) {
             Some(Ok((ended, due))) => {
                 for due in due {
@@ -299,14 +311,15 @@ impl Filter {
 
     /// Counts a decision.
     pub(crate) fn count(&self, record: &Record) {
-        let labels = (record.verdict.word(), record.reason);
+        let labels = (record.verdict, record.reason);
         let Ok(mut counters) = self.counters.try_borrow_mut() else { return };
-        let counter = counters.get(&labels).copied().or_else(|| {
+        let known = counters.iter().find(|(known, _)| *known == labels).map(|(_, counter)| *counter);
+        let counter = known.or_else(|| {
             let policy = self.with(|worker| worker.program().policy.to_string())?;
-            let (verdict, reason) = labels;
+            let (verdict, reason) = (record.verdict.word(), record.reason);
             let name = format!("sallyport_requests;policy={policy};verdict={verdict};reason={reason}");
             let counter = Counter::define(&name).ok()?;
-            counters.insert(labels, counter);
+            counters.push((labels, counter));
             Some(counter)
         });
         if let Some(counter) = counter {

@@ -8,7 +8,7 @@ use sallyport_traffic::decide::{Asking, Decision, Exchange, Outcome, Step, Wait,
 use sallyport_traffic::edit::Operation;
 use sallyport_traffic::host::{Clock as _, HostError, Monotonic};
 use sallyport_traffic::limit::rls::{METHOD, SERVICE};
-use sallyport_traffic::request::HeaderList;
+use sallyport_traffic::request::{HeaderList, Request};
 
 use crate::abi::answer;
 use crate::abi::call::{self, Token};
@@ -82,22 +82,23 @@ impl Stream {
         let Some(headers) = self.headers() else {
             return self.give_up("the request's headers can't be read");
         };
-        match self.filter.with(|worker| worker.decide(&Envoy, &headers)) {
-            Some(Step::Done(decision)) => self.end(decision, &headers),
+        let request = Request::of(&headers);
+        match self.filter.with(|worker| worker.decide(&Envoy, &request)) {
+            Some(Step::Done(decision)) => self.end(decision, &request),
             Some(Step::Wait(Wait::Keys)) => {
                 if self.filter.wait(self.id) {
                     return Flow::Stop;
                 }
-                self.without_keys(&headers)
+                self.without_keys(&request)
             }
             Some(Step::Wait(Wait::Service(asking))) => self.ask(asking),
             None => self.give_up("the filter is not configured"),
         }
     }
 
-    fn without_keys(&self, headers: &HeaderList<'_>) -> Flow {
-        match self.filter.with(|worker| worker.without_keys(&Envoy, headers)) {
-            Some(decision) => self.end(decision, headers),
+    fn without_keys(&self, request: &Request<'_>) -> Flow {
+        match self.filter.with(|worker| worker.without_keys(&Envoy, request)) {
+            Some(decision) => self.end(decision, request),
             None => self.give_up("the filter is not configured"),
         }
     }
@@ -109,7 +110,7 @@ impl Stream {
         }
         let flow = if too_long {
             match self.headers() {
-                Some(headers) => self.without_keys(&headers),
+                Some(headers) => self.without_keys(&Request::of(&headers)),
                 None => self.give_up("the request's headers can't be read"),
             }
         } else {
@@ -168,14 +169,15 @@ impl Stream {
         let Some(headers) = self.headers() else {
             return self.give_up("the request's headers can't be read");
         };
-        match self.filter.with(|worker| worker.resume(&Envoy, &headers, asking)) {
-            Some(decision) => self.end(decision, &headers),
+        let request = Request::of(&headers);
+        match self.filter.with(|worker| worker.resume(&Envoy, &request, asking)) {
+            Some(decision) => self.end(decision, &request),
             None => self.give_up("the filter is not configured"),
         }
     }
 
     /// Does what was decided.
-    fn end(&self, decision: Decision, headers: &HeaderList<'_>) -> Flow {
+    fn end(&self, decision: Decision, request: &Request<'_>) -> Flow {
         let Decision { outcome, exchange, record } = decision;
         self.filter.count(&record);
         let told = self.filter.with(|worker| worker.tell(&record)).unwrap_or_default();
@@ -187,20 +189,20 @@ impl Stream {
                     let _ = property::set(name, value.as_bytes());
                 }
             };
-            show(b"sallyport_path", logged_path(headers));
-            show(b"sallyport_host", logged_host(headers));
+            show(b"sallyport_path", logged_path(request));
+            show(b"sallyport_host", logged_host(request));
             if let Some(id) = exchange.correlation() {
                 let _ = property::set(b"sallyport_correlation", id);
             }
         }
-        if log::is_on(Level::Debug) {
+        if self.filter.debugs() {
             log::line(Level::Debug, &told);
         }
         let flow = match outcome {
             Outcome::Pass => {
                 let mut failed = None;
                 self.filter.with(|worker| {
-                    exchange.edit_request(worker.program(), headers, |operation| {
+                    exchange.edit_request(worker.program(), request, |operation| {
                         failed = failed.or(change(Map::RequestHeaders, operation).err());
                     });
                 });
@@ -236,7 +238,7 @@ impl Stream {
         if self.is_answered.get() {
             return;
         }
-        let (Some(exchange), Some(request)) = (self.exchange.get(), self.headers()) else { return };
+        let Some(exchange) = self.exchange.get() else { return };
         self.filter.with(|worker| {
             let program = worker.program();
             if !exchange.edits_response(program) {
@@ -244,7 +246,8 @@ impl Stream {
             }
             let Ok(pairs) = header_map::pairs(Map::ResponseHeaders) else { return };
             let Ok(response) = HeaderList::from_serialized(&pairs) else { return };
-            exchange.edit_response(program, &request, &response, |operation| {
+            let request = || self.headers().unwrap_or_default();
+            exchange.edit_response(program, request, &response, |operation| {
                 if let Err(error) = change(Map::ResponseHeaders, operation) {
                     log::line(Level::Error, &error.to_string());
                 }

@@ -135,7 +135,7 @@ fn edits(headers: &HeaderList<'_>) {
         claim: &claim,
     };
     let claims = [("x-user-id", Cow::Borrowed(&b"ada"[..]))];
-    let changes = EDITS.changes(&claims, &facts, &[]);
+    let changes = EDITS.changes(&claims, &facts, Vec::new());
     let mut edited: Vec<_> = headers.iter().map(|(n, v)| (Cow::Borrowed(n), Cow::Borrowed(v))).collect();
     let operations = changes.operations(headers);
     for operation in &operations {

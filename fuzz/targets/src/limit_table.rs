@@ -4,6 +4,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use sallyport_traffic::host::Clock as _;
 use sallyport_traffic::limit::charge::{Charge, Effect, LocalLimit, charge};
 use sallyport_traffic::limit::gcra::Gcra;
 use sallyport_traffic::limit::key::Key;
@@ -40,7 +41,7 @@ fn counts(value: &[u8]) -> bool {
     };
     let ask = |key| {
         let charges = [Charge { limit: &limit, key, requests: 1, effect: Effect::Enforce }];
-        let outcome = charge(&proxy, &proxy, &charges).expect("the model does not fail");
+        let outcome = charge(&proxy, &proxy, proxy.monotonic(), &charges).expect("the model does not fail");
         outcome.refused_by.is_none().then(|| outcome.findings.first().expect("there is one").at.0)
     };
     assert!(ask(KEYS[0]).is_some());

@@ -50,15 +50,14 @@ impl Exchange {
     pub fn edit_request(
         &self,
         program: &Program,
-        headers: &HeaderList<'_>,
+        request: &Request<'_>,
         mut each: impl FnMut(&Operation<'_>),
     ) {
         match self.edits {
             Edits::None => return,
-            Edits::Identity => return program.request.elsewhere(headers).iter().for_each(each),
+            Edits::Identity => return program.request.elsewhere(request.headers).iter().for_each(each),
             Edits::All => {}
         }
-        let request = Request::of(headers);
         let mut claims = Vec::new();
         for with in &self.tokens {
             let Some(provider) = program.jwt.as_ref().and_then(|jwt| jwt.providers.get(with.provider)) else {
@@ -77,14 +76,13 @@ impl Exchange {
         }
         let mut gone = Vec::new();
         if let Some(jwt) = &program.jwt {
-            let tokens: Vec<_> = self.tokens.iter().map(|with| (with.provider, with.place)).collect();
-            let taken = Taken::of(jwt, &request, &tokens);
-            gone = taken.headers(&request);
-            taken.rest(&request, &mut each);
+            let taken = Taken::of(jwt, request, &self.tokens);
+            gone = taken.headers(request);
+            taken.rest(request, &mut each);
         }
         let find = |provider: &str, path: &[String]| self.claim_text(program, provider, path);
-        let changes = program.request.changes(&claims, &self.facts(&request, &find), &gone);
-        for operation in changes.operations(headers) {
+        let changes = program.request.changes(&claims, &self.facts(request, &find), gone);
+        for operation in changes.operations(request.headers) {
             each(&operation);
         }
     }
@@ -121,18 +119,19 @@ impl Exchange {
         self.edits == Edits::All && (!self.limit_fields.is_empty() || !program.response.is_empty())
     }
 
-    /// What is done to the response's headers, `request` being those of the request as it came.
-    pub fn edit_response(
+    /// What is done to the response's headers. `request` gives those of the request as it came, if a value asks for them.
+    pub fn edit_response<'r>(
         &self,
         program: &Program,
-        request: &HeaderList<'_>,
+        request: impl FnOnce() -> HeaderList<'r>,
         headers: &HeaderList<'_>,
         mut each: impl FnMut(&Operation<'_>),
     ) {
         if self.edits != Edits::All {
             return;
         }
-        let request = Request::of(request);
+        let request = if program.response.ask_for_request() { request() } else { HeaderList::default() };
+        let request = Request::of(&request);
         let find = |provider: &str, path: &[String]| self.claim_text(program, provider, path);
         let changes = program.response.changes(&self.facts(&request, &find));
         for operation in changes.operations(headers) {

@@ -3,11 +3,12 @@
 //! All limits that apply are consulted, and charged only if all admit. Limits that this proxy counts are asked first,
 //! which costs little; then those that a service counts, whose tokens can be given back; then the proxy's are charged.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::keyed::{Keyed, key_of};
 use crate::WhenUnavailable;
-use crate::host::{Host, HostError, SharedData};
+use crate::host::{Host, HostError, Monotonic, SharedData};
 use crate::limit::charge::{self, Charge, Effect, LocalLimit, Verdict};
 use crate::limit::fields::ServiceLimit;
 use crate::limit::key::{Key, Secret};
@@ -39,8 +40,9 @@ pub(super) struct Counters {
 pub(super) struct Applied {
     /// Which of the policy's.
     limit: usize,
-    parts: Vec<Vec<u8>>,
     key: Key,
+    /// Of one that the service counts: what the key is made of.
+    parts: Vec<Vec<u8>>,
     /// Of one that the service counts: what it said.
     reply: Option<Reply>,
 }
@@ -154,6 +156,7 @@ impl Counters {
         program: &'a Program,
         facts: &KeyFacts<'a>,
         host: &dyn Host,
+        now: Monotonic,
     ) -> Result<Stage, HostError> {
         let mut applied = Vec::new();
         let mut shadowed = Vec::new();
@@ -163,8 +166,12 @@ impl Counters {
             }
             match key_of(limit, facts) {
                 Keyed::By(parts) => {
-                    let key = Key::new(&self.secret, parts.iter().map(Vec::as_slice));
-                    applied.push(Applied { limit: at, parts, key, reply: None });
+                    let key = Key::new(&self.secret, parts.iter().map(|part| &**part));
+                    let parts = match self.leases(at) {
+                        Some(_) => parts.into_iter().map(Cow::into_owned).collect(),
+                        None => Vec::new(),
+                    };
+                    applied.push(Applied { limit: at, key, parts, reply: None });
                 }
                 Keyed::Not => {}
                 Keyed::Refused if !limit.enforces => shadowed.push(at),
@@ -176,14 +183,14 @@ impl Counters {
         }
         if applied.iter().any(|applied| self.leases(applied.limit).is_some()) {
             let charges = self.charges(program, &applied);
-            let peeked = charge::peek(host, host, &charges)?;
+            let peeked = charge::peek(host, host, now, &charges)?;
             if peeked.refused_by.is_some() {
                 return Ok(Stage::Counted(self.counted(program, &applied, &peeked, shadowed)));
             }
         }
-        let calls = self.take(program, &mut applied, host)?;
+        let calls = self.take(program, &mut applied, host, now)?;
         if calls.is_empty() {
-            return self.finish(program, &applied, shadowed, host).map(Stage::Counted);
+            return self.finish(program, &applied, shadowed, host, now).map(Stage::Counted);
         }
         Ok(Stage::Asking(Asking { applied, shadowed, calls }))
     }
@@ -194,6 +201,7 @@ impl Counters {
         program: &Program,
         applied: &mut [Applied],
         host: &dyn Host,
+        now: Monotonic,
     ) -> Result<Vec<Call>, HostError> {
         let mut calls = Vec::new();
         for (at, applied) in applied.iter_mut().enumerate() {
@@ -202,7 +210,7 @@ impl Counters {
             else {
                 continue;
             };
-            match leases.take(host, host.monotonic(), applied.key, program.service_timeout())? {
+            match leases.take(host, now, applied.key, program.service_timeout())? {
                 Take::Share(share) => applied.reply = Some(Reply::Share(share)),
                 Take::Over(window) => applied.reply = Some(Reply::Over(window)),
                 Take::Ask(ask) => {
@@ -248,12 +256,13 @@ impl Counters {
         applied: &[Applied],
         shadowed: Vec<usize>,
         host: &dyn Host,
+        now: Monotonic,
     ) -> Result<Counted, HostError> {
         let charges = self.charges(program, applied);
         let refused = applied.iter().find_map(|applied| self.refused_by_service(program, applied));
         let outcome = match refused {
-            Some(_) => charge::peek(host, host, &charges),
-            None => charge::charge(host, host, &charges),
+            Some(_) => charge::peek(host, host, now, &charges),
+            None => charge::charge(host, host, now, &charges),
         };
         let outcome = match outcome {
             Ok(outcome) => outcome,

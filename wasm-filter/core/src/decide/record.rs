@@ -1,5 +1,7 @@
 //! What is said of a decision in metrics and access logs.
 
+use std::rc::Rc;
+
 /// A decision. All words are fixed or of the policy, but the subject, which is a digest: nothing that a client wrote
 /// stands here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +15,7 @@ pub struct Record {
     /// The limit that refused, or would have, by its place.
     pub limit: Option<usize>,
     /// The signed-in subject: see [`Token::subject`](super::Token::subject).
-    pub subject: Option<String>,
+    pub subject: Option<Rc<str>>,
 }
 
 /// What was decided.

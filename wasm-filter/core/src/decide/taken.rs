@@ -1,6 +1,7 @@
 //! What an application should not see of a request: tokens, and what would have it see another request than the one that
 //! passed.
 
+use super::exchange::SignedInWith;
 use crate::edit::Operation;
 use crate::program::JwtProgram;
 use crate::request::{Request, alike, without_parameters};
@@ -13,64 +14,59 @@ const OVERRIDES: [&[u8]; 5] =
 /// What no browser sends with a preflight (Fetch §3.2.2): an application may take it for a request of somebody's.
 const CREDENTIALS: [&[u8]; 2] = [b"authorization", b"cookie"];
 
-/// A place that is cleared.
-#[derive(Clone, Copy, Debug)]
-struct Cleared<'p> {
-    place: &'p Place,
-    /// Whether the token in it goes to the application, so that only what is like it goes.
-    keeps: bool,
-}
-
 /// All that is taken away.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Taken<'a> {
-    cleared: Vec<Cleared<'a>>,
-    /// Headers that go whole.
-    headers: Vec<&'static [u8]>,
+    jwt: &'a JwtProgram,
+    tokens: &'a [SignedInWith],
+    /// Further headers, which go whole.
+    headers: [&'static [&'static [u8]]; 2],
 }
 
 impl<'a> Taken<'a> {
-    /// What is taken away where these tokens let a request pass, each being a provider and one of its places: every place
-    /// of every provider whose tokens are not the application's, and of the others all but where the token was.
-    pub(super) fn of(jwt: &'a JwtProgram, request: &Request<'_>, tokens: &[(usize, usize)]) -> Self {
-        let forwarded: Vec<&Place> = tokens
-            .iter()
-            .filter_map(|(provider, place)| {
-                let provider = jwt.providers.get(*provider).filter(|provider| provider.spec.forward)?;
-                provider.places.get(*place)
-            })
-            .collect();
-        let is_verified = |at: usize| tokens.iter().any(|(provider, _)| *provider == at);
+    /// What is taken away where these tokens let a request pass: every place of every provider whose tokens are not the
+    /// application's, and of the others all but where the token was.
+    pub(super) fn of(jwt: &'a JwtProgram, request: &Request<'_>, tokens: &'a [SignedInWith]) -> Self {
+        let headers = match tokens {
+            [] if jwt.preflight_passes && request.is_preflight() => [&OVERRIDES[..], &CREDENTIALS],
+            [] => [&OVERRIDES[..], &[]],
+            _ => [&[][..], &[]],
+        };
+        Self { jwt, tokens, headers }
+    }
+
+    /// The places that are cleared.
+    fn places(&self) -> impl Iterator<Item = &'a Place> {
+        let Self { jwt, tokens, .. } = *self;
+        let is_verified = move |at: usize| tokens.iter().any(|with| with.provider == at);
         let providers = jwt.providers.iter().enumerate();
-        let places = providers
-            .filter(|(at, provider)| !provider.spec.forward || is_verified(*at))
-            .flat_map(|(_, provider)| &provider.places);
-        let cleared = places.map(|place| Cleared {
-            place,
-            keeps: forwarded.iter().any(|forwarded| forwarded.is_where(place)),
-        });
-        let mut headers = Vec::new();
-        if tokens.is_empty() {
-            headers.extend(OVERRIDES);
-            if jwt.preflight_passes && request.is_preflight() {
-                headers.extend(CREDENTIALS);
-            }
-        }
-        Self { cleared: cleared.collect(), headers }
+        providers
+            .filter(move |(at, provider)| !provider.spec.forward || is_verified(*at))
+            .flat_map(|(_, provider)| &provider.places)
+    }
+
+    /// Whether the token at a place goes to the application, so that only what is like it is taken away.
+    fn keeps(&self, place: &Place) -> bool {
+        self.tokens.iter().any(|with| {
+            let provider = self.jwt.providers.get(with.provider).filter(|provider| provider.spec.forward);
+            let forwarded = provider.and_then(|provider| provider.places.get(with.place));
+            forwarded.is_some_and(|forwarded| forwarded.is_where(place))
+        })
     }
 
     /// The headers that go, each as it stands there.
     pub(super) fn headers<'h>(&self, request: &Request<'h>) -> Vec<&'h [u8]> {
         let is_taken = |name: &[u8], value: &[u8]| {
-            let is_cleared = |cleared: &Cleared<'_>| match cleared.place {
+            let is_cleared = |place: &Place| match place {
                 Place::Header { name: own, scheme } => {
                     alike(name, own)
-                        && !(cleared.keeps && name.eq_ignore_ascii_case(own))
+                        && !(name.eq_ignore_ascii_case(own) && self.keeps(place))
                         && scheme.as_deref().is_none_or(|scheme| holds(value, scheme))
                 }
                 Place::Cookie(_) | Place::QueryParameter(_) => false,
             };
-            self.headers.iter().any(|own| alike(name, own)) || self.cleared.iter().any(is_cleared)
+            let mut whole = self.headers.iter().copied().flatten();
+            whole.any(|own| alike(name, own)) || self.places().any(is_cleared)
         };
         request.headers.iter().filter(|(name, value)| is_taken(name, value)).map(|(name, _)| name).collect()
     }
@@ -83,7 +79,9 @@ impl<'a> Taken<'a> {
                 Place::Header { .. } | Place::QueryParameter(_) => None,
             })
         };
-        take_cookies(is_cookie, request, each);
+        if self.places().any(|place| matches!(place, Place::Cookie(_))) {
+            take_cookies(is_cookie, request, each);
+        }
         let is_parameter = |key: &[u8]| {
             self.is_cleared(key, |place| match place {
                 Place::QueryParameter(name) => Some(name.as_ref()),
@@ -91,6 +89,9 @@ impl<'a> Taken<'a> {
             })
         };
         let Some(query) = request.path.query() else { return };
+        if !self.places().any(|place| matches!(place, Place::QueryParameter(_))) {
+            return;
+        }
         if let Some(left) = without_parameters(query, is_parameter) {
             let path = [request.path.as_bytes(), left.as_slice()];
             let separator: &[u8] = if left.is_empty() { b"" } else { b"?" };
@@ -102,8 +103,8 @@ impl<'a> Taken<'a> {
     /// that of a list or a map (`token[]`), of which frameworks make the name before it.
     fn is_cleared(&self, key: &[u8], name: impl Fn(&'a Place) -> Option<&'a [u8]>) -> bool {
         let base = key.split(|byte| *byte == b'[').next().unwrap_or_default();
-        self.cleared.iter().any(|cleared| {
-            name(cleared.place).is_some_and(|own| alike(base, own) && !(cleared.keeps && key == own))
+        self.places().any(|place| {
+            name(place).is_some_and(|own| alike(base, own) && !(key == own && self.keeps(place)))
         })
     }
 }

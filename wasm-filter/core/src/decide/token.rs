@@ -22,13 +22,13 @@ pub struct Token {
     pub times: Times,
     /// Whose it is, for logs: the start of a SHA-256 digest of its issuer and subject, in hexadecimal digits. It tells
     /// one from another, and says who it is only to those who know whom to look for. `None` without `sub`.
-    pub subject: Option<String>,
+    pub subject: Option<Rc<str>>,
 }
 
 /// How many bytes of a digest tell subjects apart.
 const SUBJECT_BYTES: usize = 8;
 
-fn subject(claims: &Json) -> Option<String> {
+fn subject(claims: &Json) -> Option<Rc<str>> {
     let [issuer, subject] = ["iss", "sub"].map(|name| claims.at(&[name]).and_then(Json::as_str));
     let mut digest = Sha256::new();
     digest.update(issuer?.as_bytes());
@@ -36,7 +36,8 @@ fn subject(claims: &Json) -> Option<String> {
     digest.update(subject?.as_bytes());
     let digest = digest.finalize();
     let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
-    Some(digest.iter().take(SUBJECT_BYTES).flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect())
+    let digits = digest.iter().take(SUBJECT_BYTES).flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+    Some(digits.collect::<String>().into())
 }
 
 /// Why a token is refused. None tells anything of the token.

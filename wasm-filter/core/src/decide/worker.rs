@@ -12,12 +12,12 @@ use super::token::{Cache, Checker};
 use super::{Decision, Exchange, Outcome, Record, Signatures, Step, Verdict, Wait};
 use crate::RateLimitFields;
 use crate::answer::{Answer, Challenge, Refusal};
-use crate::host::{Host, HostError};
+use crate::host::{Host, HostError, Monotonic};
 use crate::keys::{Fetch, Fetched};
 use crate::limit::fields::{closest, legacy, rate_limit, rate_limit_policy, retry_after};
 use crate::limit::table::TableError;
 use crate::program::{KeySource, Program, RemoteSource};
-use crate::request::{ClientAddress, HeaderList, Request, dialect, source_address};
+use crate::request::{ClientAddress, Request, dialect, source_address};
 use crate::route::KeyFacts;
 use crate::token::{Place, claim, scalar};
 
@@ -87,36 +87,36 @@ impl Worker {
     }
 
     /// Decides about a request.
-    pub fn decide(&mut self, host: &dyn Host, headers: &HeaderList<'_>) -> Step {
-        let request = Request::of(headers);
-        if !self.is_about(&request) {
+    pub fn decide(&mut self, host: &dyn Host, request: &Request<'_>) -> Step {
+        if !self.is_about(request) {
             return Step::Done(self.elsewhere());
         }
-        match self.sign_in(host, &request) {
+        let now = host.monotonic();
+        match self.sign_in(host, request, now) {
             SignIn::Passes(signed_in) => {
                 let peer = self.peer(host);
                 let claim = |provider: &str, path: &[String]| {
                     accepted_claim(&self.program, &signed_in.tokens, provider, path)
                 };
                 let facts = KeyFacts {
-                    request: &request,
-                    client: self.client(host, &request, self.program.limits_ask_for_client),
+                    request,
+                    client: self.client(host, request, self.program.limits_ask_for_client),
                     peer: peer.as_deref(),
                     claim: &claim,
                 };
-                match self.counters.begin(&self.program, &facts, host) {
-                    Ok(Stage::Counted(counted)) => Step::Done(self.end(host, &request, &signed_in, &counted)),
+                match self.counters.begin(&self.program, &facts, host, now) {
+                    Ok(Stage::Counted(counted)) => Step::Done(self.end(host, request, &signed_in, &counted)),
                     Ok(Stage::Asking(asking)) => Step::Wait(Wait::Service(asking)),
-                    Err(error) => Step::Done(self.failed(host, &request, signed_in, error)),
+                    Err(error) => Step::Done(self.failed(host, request, signed_in, error)),
                 }
             }
             SignIn::Refused(refused) if !self.program.enforces => {
                 // What limits would say of a request that would not come so far is not asked.
-                Step::Done(self.shadowed(host, &request, refused))
+                Step::Done(self.shadowed(host, request, refused))
             }
-            SignIn::Refused(refused) => Step::Done(self.refuse(host, &request, refused)),
+            SignIn::Refused(refused) => Step::Done(self.refuse(host, request, refused)),
             SignIn::KeysComing => Step::Wait(Wait::Keys),
-            SignIn::Failed(error) => Step::Done(self.failed_sign_in(host, &request, error)),
+            SignIn::Failed(error) => Step::Done(self.failed_sign_in(host, request, error)),
         }
     }
 
@@ -127,35 +127,35 @@ impl Worker {
     }
 
     /// Decides about a request whose limits the service has spoken of.
-    pub fn resume(&mut self, host: &dyn Host, headers: &HeaderList<'_>, asking: Asking) -> Decision {
-        let request = Request::of(headers);
+    pub fn resume(&mut self, host: &dyn Host, request: &Request<'_>, asking: Asking) -> Decision {
         let (applied, shadowed) = asking.into_parts();
-        match self.sign_in(host, &request) {
+        let now = host.monotonic();
+        match self.sign_in(host, request, now) {
             SignIn::Passes(signed_in) => {
-                match self.counters.finish(&self.program, &applied, shadowed, host) {
-                    Ok(counted) => self.end(host, &request, &signed_in, &counted),
-                    Err(error) => self.failed(host, &request, signed_in, error),
+                match self.counters.finish(&self.program, &applied, shadowed, host, now) {
+                    Ok(counted) => self.end(host, request, &signed_in, &counted),
+                    Err(error) => self.failed(host, request, signed_in, error),
                 }
             }
             // The token has ended meanwhile, or its keys were taken back.
             SignIn::Refused(refused) => {
                 self.counters.give_back(&applied, host);
-                self.refuse(host, &request, refused)
+                self.refuse(host, request, refused)
             }
             SignIn::KeysComing => {
                 self.counters.give_back(&applied, host);
-                self.without_keys(host, headers)
+                self.without_keys(host, request)
             }
             SignIn::Failed(error) => {
                 self.counters.give_back(&applied, host);
-                self.failed_sign_in(host, &request, error)
+                self.failed_sign_in(host, request, error)
             }
         }
     }
 
     /// Decides about a request that has waited for keys as long as it may.
-    pub fn without_keys(&mut self, host: &dyn Host, headers: &HeaderList<'_>) -> Decision {
-        self.refuse(host, &Request::of(headers), NotSignedIn { rule: None, reason: Reason::NoKeys })
+    pub fn without_keys(&mut self, host: &dyn Host, request: &Request<'_>) -> Decision {
+        self.refuse(host, request, NotSignedIn { rule: None, reason: Reason::NoKeys })
     }
 
     /// Looks what other workers have fetched, and takes on what is due: whether any fetch has ended since, so that
@@ -205,23 +205,21 @@ impl Worker {
         let program = &self.program;
         let rule = record.rule.and_then(|rule| program.jwt.as_ref()?.requirements.get(rule));
         let limit = record.limit.and_then(|limit| program.limits.get(limit));
-        let mut told = format!("verdict={} reason={}", record.verdict.word(), record.reason);
+        let mut told = String::with_capacity(128);
         for (name, value) in [
-            ("rule", rule.map(|rule| rule.name.as_str())),
-            ("limit", limit.map(|limit| limit.spec.name.as_str())),
-            ("subject", record.subject.as_deref()),
+            ("verdict=", Some(record.verdict.word())),
+            (" reason=", Some(record.reason)),
+            (" rule=", rule.map(|rule| rule.name.as_str())),
+            (" limit=", limit.map(|limit| limit.spec.name.as_str())),
+            (" subject=", record.subject.as_deref()),
+            (" policy=", Some(&program.policy.namespace)),
+            ("/", Some(&program.policy.name)),
         ] {
             if let Some(value) = value {
-                told.push(' ');
                 told.push_str(name);
-                told.push('=');
                 told.push_str(value);
             }
         }
-        told.push_str(" policy=");
-        told.push_str(&program.policy.namespace);
-        told.push('/');
-        told.push_str(&program.policy.name);
         told
     }
 
@@ -242,12 +240,12 @@ impl Worker {
             || request.host.as_ref().is_none_or(|host| hosts.iter().any(|pattern| pattern.matches(host)))
     }
 
-    fn sign_in<'r>(&mut self, host: &dyn Host, request: &Request<'r>) -> SignIn<'r> {
+    fn sign_in<'r>(&mut self, host: &dyn Host, request: &Request<'r>, now: Monotonic) -> SignIn<'r> {
         let Some(jwt) = &self.program.jwt else { return SignIn::Passes(SignedIn::default()) };
         if jwt.preflight_passes && request.is_preflight() && request.may_be_opened() {
             return SignIn::Passes(SignedIn::default());
         }
-        let (now, wall) = (host.monotonic(), host.wall());
+        let wall = host.wall();
         let (keys, cache, signatures) = (&mut self.keys, &mut self.verified, &self.signatures);
         authenticate(jwt, request, &mut |index, token| {
             let (Some(provider), Some(keys)) = (jwt.providers.get(index), keys.get_mut(index)) else {
@@ -426,15 +424,15 @@ impl Worker {
 
     fn limit_fields(&self, counted: &Counted) -> Vec<(&'static str, String)> {
         let program = &self.program;
+        let mut fields = Vec::new();
+        if program.rate_limit_fields == RateLimitFields::None || counted.standing.is_empty() {
+            return fields;
+        }
         let limits = counted
             .standing
             .iter()
             .filter_map(|(at, standing)| Some((*at, &program.limits.get(*at)?.quota, *standing)));
         let limits: Vec<_> = limits.collect();
-        let mut fields = Vec::new();
-        if program.rate_limit_fields == RateLimitFields::None || limits.is_empty() {
-            return fields;
-        }
         let standings: Vec<_> = limits.iter().map(|(_, _, standing)| *standing).collect();
         let refusing =
             counted.refused_by.and_then(|refused| limits.iter().position(|(at, ..)| *at == refused.limit));

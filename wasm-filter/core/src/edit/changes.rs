@@ -31,10 +31,12 @@ pub struct Change<'a> {
 }
 
 /// Changes of a message's headers: first names that are removed, then changes in order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Changes<'a> {
-    /// Names that are removed.
-    pub removed: Cow<'a, NameSet>,
+    /// Names that are removed from any message.
+    pub removed: &'a NameSet,
+    /// Further names that are removed from this one, as they stand in it.
+    pub taken: Vec<&'a [u8]>,
     /// Changes after that.
     pub changes: Vec<Change<'a>>,
 }
@@ -55,7 +57,23 @@ struct Fate<'a> {
     name: &'a [u8],
     /// Whether the values that are there stay.
     stay: bool,
-    added: Vec<&'a [u8]>,
+    /// The first value that is added.
+    first: Option<&'a [u8]>,
+    /// Those after it.
+    more: Vec<&'a [u8]>,
+}
+
+impl<'a> Fate<'a> {
+    fn add(&mut self, value: Option<&'a [u8]>) {
+        match self.first {
+            None => self.first = value,
+            Some(_) => self.more.extend(value),
+        }
+    }
+
+    fn added(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.first.into_iter().chain(self.more.iter().copied())
+    }
 }
 
 impl Changes<'_> {
@@ -67,8 +85,8 @@ impl Changes<'_> {
         for change in &self.changes {
             let known = fates.iter().position(|fate| fate.name.eq_ignore_ascii_case(&change.name));
             let at = known.unwrap_or_else(|| {
-                let stay = !self.removed.contains(&change.name);
-                fates.push(Fate { name: &change.name, stay, added: Vec::new() });
+                let stay = self.removed(&change.name).is_none();
+                fates.push(Fate { name: &change.name, stay, first: None, more: Vec::new() });
                 fates.len() - 1
             });
             let Some(fate) = fates.get_mut(at) else { continue };
@@ -76,29 +94,30 @@ impl Changes<'_> {
             match change.action {
                 Action::Replace => {
                     fate.stay = false;
-                    fate.added.clear();
-                    fate.added.extend(value);
+                    fate.first = value;
+                    fate.more.clear();
                 }
                 Action::Keep => {
-                    let there = !fate.added.is_empty() || (fate.stay && headers.get(fate.name).is_some());
-                    fate.added.extend(value.filter(|_| !there));
+                    let there = fate.first.is_some() || (fate.stay && headers.get(fate.name).is_some());
+                    fate.add(value.filter(|_| !there));
                 }
-                Action::Append => fate.added.extend(value),
+                Action::Append => fate.add(value),
             }
         }
 
         let mut operations = Vec::new();
         for (name, _) in headers.iter() {
-            let Some(name) = self.removed.find(name) else { continue };
-            let decided = fates.iter().any(|fate| fate.name.eq_ignore_ascii_case(name));
-            if !decided && !operations.contains(&Operation::Remove(name)) {
+            let Some(name) = self.removed(name) else { continue };
+            let is_decided = fates.iter().any(|fate| fate.name.eq_ignore_ascii_case(name));
+            let is_done = |operation: &Operation<'_>| matches!(operation, Operation::Remove(other) if other.eq_ignore_ascii_case(name));
+            if !is_decided && !operations.iter().any(is_done) {
                 operations.push(Operation::Remove(name));
             }
         }
         for fate in fates {
-            let mut added = fate.added.into_iter();
+            let mut added = fate.added();
             if !fate.stay && headers.get(fate.name).is_some() {
-                if headers.values(fate.name).eq(added.clone()) {
+                if headers.values(fate.name).eq(fate.added()) {
                     continue;
                 }
                 operations.push(match added.next() {
@@ -109,6 +128,12 @@ impl Changes<'_> {
             operations.extend(added.map(|value| Operation::Add(fate.name, value)));
         }
         operations
+    }
+
+    /// The name as it is to be removed, if it is.
+    fn removed(&self, name: &[u8]) -> Option<&[u8]> {
+        let taken = || self.taken.iter().copied().find(|taken| taken.eq_ignore_ascii_case(name));
+        self.removed.find(name).or_else(taken)
     }
 }
 
@@ -138,10 +163,12 @@ mod tests {
         Change { name: Cow::Borrowed(name.as_bytes()), action, value }
     }
 
-    fn changes<'a>(removed: &[&str], changed: &[(&'a str, Action, Option<&'a str>)]) -> Changes<'a> {
-        let removed = Cow::Owned(NameSet::of(removed.iter().map(|name| name.as_bytes())));
+    static NONE: NameSet = NameSet::NONE;
+
+    fn changes<'a>(taken: &[&'a str], changed: &[(&'a str, Action, Option<&'a str>)]) -> Changes<'a> {
+        let taken = taken.iter().map(|name| name.as_bytes()).collect();
         let changes = changed.iter().map(|(name, action, value)| change(name, *action, *value)).collect();
-        Changes { removed, changes }
+        Changes { removed: &NONE, taken, changes }
     }
 
     #[track_caller]
@@ -157,7 +184,10 @@ mod tests {
         let one = &[("a", "1")][..];
         let two = &[("a", "1"), ("b", "x"), ("A", "2")][..];
         check(one, &changes(&[], &[]), &[]);
-        check(one, &changes(&["A", "c"], &[]), &[Remove(b"a")]);
+        check(one, &changes(&["A", "c"], &[]), &[Remove(b"A")]);
+        let always = NameSet::of([&b"A"[..], b"c"]);
+        let both = Changes { removed: &always, ..changes(&["b", "B"], &[]) };
+        check(two, &both, &[Remove(b"a"), Remove(b"b")]);
         check(two, &changes(&["a"], &[]), &[Remove(b"a")]);
         check(one, &changes(&[], &[("a", Replace, Some("1"))]), &[]);
         check(one, &changes(&[], &[("A", Replace, Some("2"))]), &[Set(b"A", b"2")]);
@@ -212,6 +242,7 @@ mod tests {
         fn operations_come_to_what_the_changes_say(
             headers in proptest::collection::vec(("[aAbBc]", "[12]"), 0..6),
             removed in proptest::collection::vec("[aAbBc]", 0..3),
+            taken in proptest::collection::vec("[aAbBc]", 0..3),
             changed in proptest::collection::vec((
                 "[aAbBc]",
                 prop_oneof![Just(Action::Replace), Just(Action::Keep), Just(Action::Append)],
@@ -219,7 +250,8 @@ mod tests {
             ), 0..6),
         ) {
             let asked = Changes {
-                removed: Cow::Owned(NameSet::of(removed.iter().map(String::as_bytes))),
+                removed: &NameSet::of(removed.iter().map(String::as_bytes)),
+                taken: taken.iter().map(String::as_bytes).collect(),
                 changes: changed.iter().map(|(n, a, v)| change(n, *a, v.as_deref())).collect(),
             };
             let list = HeaderList::from_pairs(headers.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())));
@@ -228,7 +260,7 @@ mod tests {
             apply(&mut done, &operations);
             let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
             let done: Pairs = done.iter().map(|(n, v)| (text(n), text(v))).collect();
-            let wanted = naive(&headers, &removed, &changed);
+            let wanted = naive(&headers, &[&removed[..], &taken].concat(), &changed);
             prop_assert_eq!(by_name(&done), by_name(&wanted));
             // No more than one call for each name that is removed, and one for each value that is new.
             let calls = by_name(&headers).len() + wanted.len();

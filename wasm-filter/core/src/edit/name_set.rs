@@ -10,6 +10,9 @@ pub struct NameSet {
 }
 
 impl NameSet {
+    /// The empty set.
+    pub const NONE: Self = Self { names: Vec::new() };
+
     /// The set of these names.
     #[must_use]
     pub fn of<'n>(names: impl IntoIterator<Item = &'n [u8]>) -> Self {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::changes::{Action, Change, Changes};
 use super::request::Set;
-use super::{Facts, InvalidValue, NameSet, content_security_policy, owasp, permissions_policy};
+use super::{Facts, InvalidValue, NameSet, Variable, content_security_policy, owasp, permissions_policy};
 use crate::{HeaderPreset, ResponseHeaders, StrictTransportSecurity, TrafficPolicySpec};
 
 /// What becomes of a response's headers, compiled: the application's and our own answers'.
@@ -16,6 +16,7 @@ pub struct ResponseEdits {
     set: Vec<Set>,
     /// The header that carries the correlation identifier back.
     correlation: Option<Box<[u8]>>,
+    asks_for_request: bool,
 }
 
 impl ResponseEdits {
@@ -50,6 +51,8 @@ impl ResponseEdits {
         let removed = response.remove.iter().map(String::as_bytes);
         edits.removed = NameSet::of(removed.chain(revealing.iter().map(|name| name.as_bytes())));
         edits.set = response.set.iter().map(Set::compile).collect::<Result<_, _>>()?;
+        edits.asks_for_request =
+            edits.set.iter().flat_map(|set| set.value.variables()).any(Variable::asks_for_request);
         Ok(edits)
     }
 
@@ -69,7 +72,14 @@ impl ResponseEdits {
             value: Some(Cow::Borrowed(id)),
         });
         let set = self.set.iter().map(|set| set.change(facts));
-        Changes { removed: Cow::Borrowed(&self.removed), changes: fixed.chain(id).chain(set).collect() }
+        let changes = fixed.chain(id).chain(set).collect();
+        Changes { removed: &self.removed, taken: Vec::new(), changes }
+    }
+
+    /// Whether a value says anything of the request, whose headers are needed then.
+    #[must_use]
+    pub fn ask_for_request(&self) -> bool {
+        self.asks_for_request
     }
 
     /// Whether it does nothing, so that a response's headers need not be read.

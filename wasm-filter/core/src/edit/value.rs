@@ -136,6 +136,15 @@ impl Value {
 }
 
 impl Variable {
+    /// Whether it stands in the request's headers.
+    pub(super) const fn asks_for_request(&self) -> bool {
+        match self {
+            Self::RequestId | Self::Host | Self::Method | Self::Path => true,
+            // They were found out when the request was decided.
+            Self::CorrelationId | Self::ClientAddress | Self::Claim { .. } => false,
+        }
+    }
+
     fn parse(name: &str) -> Result<Self, InvalidValue> {
         Ok(match name.trim() {
             "request-id" => Self::RequestId,

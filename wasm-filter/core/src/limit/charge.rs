@@ -81,21 +81,23 @@ pub enum Verdict {
     Contended,
 }
 
-/// Asks all limits without charging any: one read a limit.
+/// Asks all limits without charging any: one read a limit. `now` is what the clock said when the request was first looked
+/// at; it is read again where another worker has counted since.
 ///
 /// # Errors
 /// The proxy failed.
 pub fn peek(
     shared: &dyn SharedData,
     clock: &dyn Clock,
+    now: Monotonic,
     charges: &[Charge<'_>],
 ) -> Result<Outcome, HostError> {
-    let views = look(shared, clock, charges)?;
+    let views = look(shared, clock, now, charges)?;
     Ok(outcome(charges, views.iter().map(View::finding).collect()))
 }
 
 /// Asks all limits, and charges each one that admits if all do: one read and one write a limit, unless other workers
-/// write at the same time. A refused request writes nothing.
+/// write at the same time. A refused request writes nothing. `now` is as for [`peek`].
 ///
 /// When a limit refuses that had admitted a moment before, what was charged until then is taken back as [`take_back`]
 /// does.
@@ -105,9 +107,10 @@ pub fn peek(
 pub fn charge(
     shared: &dyn SharedData,
     clock: &dyn Clock,
+    now: Monotonic,
     charges: &[Charge<'_>],
 ) -> Result<Outcome, HostError> {
-    let views = look(shared, clock, charges)?;
+    let views = look(shared, clock, now, charges)?;
     let mut outcome = outcome(charges, views.iter().map(View::finding).collect());
     if outcome.refused_by.is_some() {
         return Ok(outcome);
@@ -157,9 +160,9 @@ pub fn take_back(shared: &dyn SharedData, receipts: &[Receipt]) {
 fn look<'a>(
     shared: &dyn SharedData,
     clock: &dyn Clock,
+    now: Monotonic,
     charges: &[Charge<'a>],
 ) -> Result<Vec<View<'a>>, HostError> {
-    let now = clock.monotonic();
     charges.iter().map(|charge| View::read(shared, clock, *charge, now)).collect()
 }
 

@@ -5,6 +5,9 @@
 //! starts from the overflow's TAT, by which it may have been counted until then. Time does not go back either: a worker
 //! whose clock was read before the set's last change counts from that change on.
 
+use std::iter::Take;
+use std::slice::Iter;
+
 use super::bytes::Reader;
 use super::gcra::{Gcra, Tat};
 use super::key::Key;
@@ -23,8 +26,10 @@ pub(super) struct Set {
     pub(super) latest: Monotonic,
     /// The TAT of all keys without a slot.
     overflow: Tat,
-    /// One that was never used is one whose TAT has passed.
+    /// One whose TAT has passed is free.
     slots: [Slot; SLOTS],
+    /// None behind so many was ever used.
+    used: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,7 +48,7 @@ pub(super) enum Place {
 impl Set {
     /// A set that counts nothing yet.
     pub(super) fn empty(era: Era, latest: Monotonic) -> Self {
-        Self { era, latest, overflow: Tat::default(), slots: [Slot::default(); SLOTS] }
+        Self { era, latest, overflow: Tat::default(), slots: [Slot::default(); SLOTS], used: 0 }
     }
 
     /// As if each key had just used its whole burst.
@@ -66,13 +71,14 @@ impl Set {
                 break;
             }
             *slot = Slot { key: Key(reader.u128()?), tat: Tat(Monotonic(reader.u64()?)) };
+            set.used += 1;
         }
         reader.is_empty().then_some(set)
     }
 
     /// Without the slots at the end whose TAT has passed: a limit without a key has one slot, and writes no more.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let used = self.slots.iter().rposition(|slot| slot.tat.0 > self.latest).map_or(0, |last| last + 1);
+        let used = self.used().rposition(|slot| slot.tat.0 > self.latest).map_or(0, |last| last + 1);
         let mut value = Vec::with_capacity(HEADER + used * SLOT);
         value.extend_from_slice(&MAGIC);
         value.extend_from_slice(&self.era.0.to_le_bytes());
@@ -90,7 +96,7 @@ impl Set {
     pub(super) fn bound(&mut self, gcra: &Gcra) {
         let furthest = gcra.spent(self.latest);
         self.overflow = self.overflow.min(furthest);
-        for slot in &mut self.slots {
+        for slot in self.slots.iter_mut().take(self.used) {
             slot.tat = slot.tat.min(furthest);
         }
     }
@@ -98,7 +104,7 @@ impl Set {
     /// Where a key is to be counted now, and its TAT so far.
     pub(super) fn find(&self, key: Key, now: Monotonic) -> (Place, Tat) {
         let mut free = None;
-        for (at, slot) in self.slots.iter().enumerate() {
+        for (at, slot) in self.used().enumerate() {
             if slot.key == key && slot.tat != Tat::default() {
                 return (Place::Slot(at), slot.tat);
             }
@@ -106,7 +112,12 @@ impl Set {
                 free = Some(at);
             }
         }
-        (free.map_or(Place::Overflow, Place::Slot), self.overflow)
+        let unused = Some(self.used).filter(|unused| *unused < SLOTS);
+        (free.or(unused).map_or(Place::Overflow, Place::Slot), self.overflow)
+    }
+
+    fn used(&self) -> Take<Iter<'_, Slot>> {
+        self.slots.iter().take(self.used)
     }
 
     /// Counts a key at a place that `find` found. `now` is not before the last change.
@@ -117,6 +128,7 @@ impl Set {
             Place::Slot(at) => {
                 if let Some(slot) = self.slots.get_mut(at) {
                     *slot = Slot { key, tat };
+                    self.used = self.used.max(at + 1);
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
-use super::{HeaderList, Sole};
+use super::Sole;
 
 /// A request's host (RFC 3986 §3.2.2) in lower case, without port and without the dot that may end a name: a DNS name, an
 /// IPv4 address, or an IPv6 address in brackets.
@@ -14,8 +14,8 @@ impl<'a> Host<'a> {
     /// The host of `:authority`, or of Host where that is what the proxy has (RFC 9113 §8.3.1). `None` where there is
     /// none, where there are two that differ, and where it is not a host and perhaps a port.
     #[must_use]
-    pub fn of(headers: &HeaderList<'a>) -> Option<Self> {
-        match (headers.only(b":authority"), headers.only(b"host")) {
+    pub(super) fn of(authority: Sole<&'a [u8]>, host: Sole<&'a [u8]>) -> Option<Self> {
+        match (authority, host) {
             (Sole::One(one), Sole::Missing) | (Sole::Missing, Sole::One(one)) => Self::parse(one),
             (Sole::One(one), Sole::One(other)) if one == other => Self::parse(one),
             _ => None,
@@ -72,6 +72,7 @@ impl<'a> Host<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::{HeaderList, Request};
 
     #[test]
     fn a_host_is_in_lower_case_and_without_port_and_dot() {
@@ -115,7 +116,7 @@ mod tests {
     fn a_request_with_two_hosts_has_none() {
         let of = |pairs: &[(&str, &str)]| {
             let headers = HeaderList::from_pairs(pairs.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())));
-            Host::of(&headers).map(|host| String::from_utf8(host.as_bytes().to_vec()).unwrap())
+            Request::of(&headers).host.map(|host| String::from_utf8(host.as_bytes().to_vec()).unwrap())
         };
         assert_eq!(of(&[]), None);
         assert_eq!(of(&[(":authority", "a")]).as_deref(), Some("a"));

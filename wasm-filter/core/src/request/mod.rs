@@ -42,8 +42,23 @@ impl<'a> Request<'a> {
     /// Reads a request's headers.
     #[must_use]
     pub fn of(headers: &'a HeaderList<'a>) -> Self {
-        let only = |name| headers.only(name).one().unwrap_or_default();
-        Self { headers, method: only(b":method"), path: Path::of(only(b":path")), host: Host::of(headers) }
+        let [mut method, mut path, mut authority, mut host] = [Sole::Missing; 4];
+        for (name, value) in headers.iter() {
+            let field = match name {
+                b":method" => &mut method,
+                b":path" => &mut path,
+                b":authority" => &mut authority,
+                name if name.eq_ignore_ascii_case(b"host") => &mut host,
+                _ => continue,
+            };
+            *field = field.and(value);
+        }
+        Self {
+            headers,
+            method: method.one().unwrap_or_default(),
+            path: Path::of(path.one().unwrap_or_default()),
+            host: Host::of(authority, host),
+        }
     }
 
     /// Whether it is a CORS preflight request (Fetch §3.2.2) as browsers send it: OPTIONS with one Origin and one method in
@@ -52,13 +67,15 @@ impl<'a> Request<'a> {
     pub fn is_preflight(&self) -> bool {
         let headers = self.headers;
         let only = |name| headers.only(name).one();
-        let has_content = headers.has_content()
-            || headers.get(b"transfer-encoding").is_some()
-            || headers.values(b"content-length").any(|length| length != b"0");
+        let has_content = || {
+            headers.has_content()
+                || headers.get(b"transfer-encoding").is_some()
+                || headers.values(b"content-length").any(|length| length != b"0")
+        };
         self.method == b"OPTIONS"
             && only(b"origin").is_some()
             && only(b"access-control-request-method").is_some_and(is_method)
-            && !has_content
+            && !has_content()
             && headers.get(b"upgrade").is_none()
     }
 

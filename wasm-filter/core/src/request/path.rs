@@ -88,16 +88,17 @@ fn is_canonical_segment(segment: &[u8], last: bool) -> bool {
     // Windows leaves out dots and spaces at the end of a name.
     let mut is_name = false;
     while let [first, tail @ ..] = rest {
-        is_name |= *first != b'.' && !rest.starts_with(b"%20");
-        rest = match first {
+        let is_part_of_name;
+        (is_part_of_name, rest) = match first {
             b'%' => match after_escape(rest) {
-                Some(after) => after,
+                Some(after) => (!rest.starts_with(b"%20"), after),
                 None => return false,
             },
             b';' => return false,
-            byte if is_pchar(*byte) => tail,
+            byte if is_pchar(*byte) => (*byte != b'.', tail),
             _ => return false,
         };
+        is_name |= is_part_of_name;
     }
     is_name
 }

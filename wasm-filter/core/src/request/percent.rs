@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// Whether a byte may stand for itself in a path's segment (RFC 3986 §3.3, `pchar` without `pct-encoded`).
 #[must_use]
 pub fn is_pchar(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte)
+    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',' | b';' | b'=' | b':' | b'@')
 }
 
 /// The byte that two hexadecimal digits stand for.

@@ -22,6 +22,15 @@ impl<T> Sole<T> {
         }
     }
 
+    /// What it is once another is found too.
+    #[must_use]
+    pub fn and(self, another: T) -> Self {
+        match self {
+            Self::Missing => Self::One(another),
+            Self::One(_) | Self::Malformed => Self::Malformed,
+        }
+    }
+
     /// The only one.
     pub fn one(self) -> Option<T> {
         match self {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::proxy::{Got, Host, Proxy, Request};
 use super::tokens::{provider, token};
+use sallyport_traffic::request::Request as Read;
 
 fn limited(limits: Value) -> Proxy {
     Proxy::with(json!({"rateLimits": limits}))
@@ -276,7 +277,7 @@ fn resume(proxy: &mut Proxy, request: &Request, answer: Option<&[u8]>) -> Got {
     let mut asking = proxy.asks_service(request);
     assert_eq!(asking.messages().count(), 1);
     assert!(proxy.worker.answered(&proxy.host, &mut asking, 0, answer));
-    let decision = proxy.worker.resume(&proxy.host, &request.headers(), asking);
+    let decision = proxy.worker.resume(&proxy.host, &Read::of(&request.headers()), asking);
     proxy.got(request, decision)
 }
 

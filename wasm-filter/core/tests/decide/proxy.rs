@@ -12,7 +12,7 @@ use sallyport_traffic::host::{
     Signatures as HostSignatures, WallClock, WriteError,
 };
 use sallyport_traffic::program::{Configuration, Verification, compile};
-use sallyport_traffic::request::HeaderList;
+use sallyport_traffic::request::{HeaderList, Request as Read};
 use serde_json::{Value, json};
 
 /// The wall clock stands here, in seconds.
@@ -176,7 +176,7 @@ impl Proxy {
     }
 
     pub(crate) fn decide(&mut self, request: &Request) -> Step {
-        self.worker.decide(&self.host, &request.headers())
+        self.worker.decide(&self.host, &Read::of(&request.headers()))
     }
 
     /// What becomes of a request that is decided at once.
@@ -202,7 +202,8 @@ impl Proxy {
         let (status, headers) = match &decision.outcome {
             Outcome::Pass => {
                 let mut headers = request.0.clone();
-                decision.exchange.edit_request(self.worker.program(), &request.headers(), |operation| {
+                let sent = request.headers();
+                decision.exchange.edit_request(self.worker.program(), &Read::of(&sent), |operation| {
                     apply(&mut headers, operation);
                 });
                 (200, headers)
@@ -226,9 +227,14 @@ impl Proxy {
         let list =
             HeaderList::from_pairs(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
         let program = self.worker.program();
-        got.decision.exchange.edit_response(program, &request.headers(), &list, |operation| {
-            apply(&mut edited, operation);
-        });
+        got.decision.exchange.edit_response(
+            program,
+            || request.headers(),
+            &list,
+            |operation| {
+                apply(&mut edited, operation);
+            },
+        );
         edited
     }
 }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use sallyport_traffic::Limit;
-use sallyport_traffic::host::{Expect, HostError, Shared, SharedData, WriteError};
+use sallyport_traffic::host::{Clock as _, Expect, HostError, Shared, SharedData, WriteError};
 use sallyport_traffic::limit::charge::Effect::{Enforce, Shadow};
 use sallyport_traffic::limit::charge::{
     Charge, Effect, LocalLimit, Outcome, Verdict, charge, peek, take_back,
@@ -26,12 +26,12 @@ fn charges<'a>(limits: &[(&'a LocalLimit, Effect)]) -> Vec<Charge<'a>> {
 }
 
 fn remaining(proxy: &Proxy, limit: &LocalLimit) -> u32 {
-    let outcome = peek(proxy, proxy, &charges(&[(limit, Enforce)])).unwrap();
+    let outcome = peek(proxy, proxy, proxy.monotonic(), &charges(&[(limit, Enforce)])).unwrap();
     outcome.findings[0].standing.remaining
 }
 
 fn run(proxy: &Proxy, limits: &[(&LocalLimit, Effect)]) -> Outcome {
-    charge(proxy, proxy, &charges(limits)).unwrap()
+    charge(proxy, proxy, proxy.monotonic(), &charges(limits)).unwrap()
 }
 
 #[test]
@@ -94,9 +94,9 @@ fn a_request_that_counts_for_more_than_a_burst_is_never_admitted() {
     let proxy = Proxy::at(SECOND);
     let limit = named(&proxy, "few", &limit(3, 1_000, None));
     let of = |requests| [Charge { limit: &limit, key: key(0), requests, effect: Enforce }];
-    let outcome = charge(&proxy, &proxy, &of(4)).unwrap();
+    let outcome = charge(&proxy, &proxy, proxy.monotonic(), &of(4)).unwrap();
     assert_eq!((outcome.refused_by, outcome.findings[0].wait), (Some(0), Duration::MAX));
-    assert_eq!(charge(&proxy, &proxy, &of(3)).unwrap().refused_by, None);
+    assert_eq!(charge(&proxy, &proxy, proxy.monotonic(), &of(3)).unwrap().refused_by, None);
     assert_eq!(remaining(&proxy, &limit), 0);
 }
 
@@ -128,19 +128,21 @@ fn a_failing_proxy_costs_the_request_and_admits_no_more() {
                 let proxy = Proxy::at(SECOND);
                 let limits = ["a", "b"].map(|name| named(&proxy, name, &limit(3, 60_000, None)));
                 let both = charges(&[(&limits[0], Enforce), (&limits[1], Enforce)]);
-                assert_eq!(charge(&proxy, &proxy, &both).unwrap().refused_by, None);
+                assert_eq!(charge(&proxy, &proxy, proxy.monotonic(), &both).unwrap().refused_by, None);
                 let mut plan = vec![None; 8];
                 plan[one] = Some(faults[0]);
                 plan[other] = Some(faults[1]);
                 proxy.faults.replace(plan);
-                let second = charge(&proxy, &proxy, &both);
+                let second = charge(&proxy, &proxy, proxy.monotonic(), &both);
                 proxy.faults.borrow_mut().clear();
                 let admitted = second.as_ref().is_ok_and(|outcome| outcome.refused_by.is_none());
                 if faults == [Fault::Changed; 2] {
                     assert!(admitted, "{one} {other}: {second:?}");
                 }
                 failed += usize::from(second.is_err());
-                let more = (0..5).filter(|_| charge(&proxy, &proxy, &both).unwrap().refused_by.is_none());
+                let more = (0..5).filter(|_| {
+                    charge(&proxy, &proxy, proxy.monotonic(), &both).unwrap().refused_by.is_none()
+                });
                 let total = 1 + usize::from(admitted) + more.count();
                 assert!((2..=3).contains(&total), "{total} with {faults:?} at {one} and {other}");
             }
@@ -176,7 +178,7 @@ fn a_limit_that_changes_its_mind_gives_back_what_those_before_it_charged() {
     let limits = ["first", "second", "last"].map(|name| named(&proxy, name, &limit(1, 60_000, None)));
     let overtaken = Overtaken { proxy: &proxy, other: &limits[1], writes: Cell::new(0) };
     let all: Vec<_> = limits.iter().map(|limit| (limit, Enforce)).collect();
-    let outcome = charge(&overtaken, &proxy, &charges(&all)).unwrap();
+    let outcome = charge(&overtaken, &proxy, proxy.monotonic(), &charges(&all)).unwrap();
     assert_eq!((outcome.refused_by, outcome.receipts.len()), (Some(1), 0));
     assert_eq!(outcome.findings[1].verdict, Verdict::Over);
     assert_eq!(outcome.findings[0].standing.remaining, 1, "as if it had not been charged");

@@ -90,7 +90,7 @@ fn requests(workers: &Workers, limits: &[LocalLimit], keys: &[Key]) -> Vec<(Key,
         let started = workers.memory().time;
         let charges: Vec<_> =
             limits.iter().map(|limit| Charge { limit, key, requests: 1, effect: Effect::Enforce }).collect();
-        let Ok(outcome) = charge(workers, workers, &charges) else { continue };
+        let Ok(outcome) = charge(workers, workers, workers.monotonic(), &charges) else { continue };
         if outcome.refused_by.is_none() {
             let at = outcome.findings[0].at.0;
             assert!((started..=workers.memory().time).contains(&at), "it is counted while it is made");
@@ -177,7 +177,8 @@ fn keys_that_come_into_a_full_set_and_leave_it_are_admitted_no_more_often() {
         for number in 0..SLOTS {
             let charge =
                 [Charge { limit: &limits[0], key: key(number), requests: 1, effect: Effect::Enforce }];
-            let outcome = sallyport_traffic::limit::charge::charge(&proxy, &proxy, &charge).unwrap();
+            let outcome =
+                sallyport_traffic::limit::charge::charge(&proxy, &proxy, proxy.monotonic(), &charge).unwrap();
             assert_eq!(outcome.refused_by, None);
             before.push((key(number), SECOND));
         }
@@ -218,7 +219,7 @@ fn what_is_taken_back_is_never_what_another_was_charged() {
             let (workers, limit) = (Arc::clone(&workers), limits[0].clone());
             thread::spawn(move || {
                 let charges = [Charge { limit: &limit, key: key(0), requests: 1, effect: Effect::Enforce }];
-                let outcome = charge(&*workers, &*workers, &charges).unwrap();
+                let outcome = charge(&*workers, &*workers, workers.monotonic(), &charges).unwrap();
                 take_back(&*workers, &outcome.receipts);
             })
         };

@@ -28,7 +28,8 @@ pub(crate) fn key(number: usize) -> Key {
 }
 
 pub(crate) fn ask(proxy: &Proxy, limit: &LocalLimit, key: Key) -> Outcome {
-    charge(proxy, proxy, &[Charge { limit, key, requests: 1, effect: Effect::Enforce }]).unwrap()
+    charge(proxy, proxy, proxy.monotonic(), &[Charge { limit, key, requests: 1, effect: Effect::Enforce }])
+        .unwrap()
 }
 
 pub(crate) fn admits(proxy: &Proxy, limit: &LocalLimit, key: Key) -> bool {
