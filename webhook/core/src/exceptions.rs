@@ -85,7 +85,8 @@ impl Exception {
     }
 
     /// The names of its policies.
-    pub(crate) fn policies(&self) -> impl Iterator<Item = &str> {
+    #[must_use = "an iterator does nothing by itself"]
+    pub fn policies(&self) -> impl Iterator<Item = &str> {
         self.policies.iter().map(|(name, _)| name.as_str())
     }
 

@@ -4,6 +4,7 @@
 //! a warning: one of the entries does not do what its author thinks.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sallyport_policy::{Diagnostic, FieldPath};
 use serde_json::Value;
@@ -34,7 +35,7 @@ pub struct Conflict<'p> {
 const MOST: usize = 100;
 
 /// Every conflict.
-pub(super) fn find(policies: &[Policy]) -> Vec<Conflict<'_>> {
+pub(super) fn find(policies: &[Arc<Policy>]) -> Vec<Conflict<'_>> {
     let mut by_field: HashMap<String, Vec<Setting<'_>>> = HashMap::new();
     let mut found = Vec::new();
     for policy in policies {

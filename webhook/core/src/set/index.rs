@@ -5,6 +5,7 @@
 //! A policy that asks for none of them stands with those that are always looked at.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -43,7 +44,7 @@ const fn slot(operation: Operation) -> usize {
 }
 
 impl Index {
-    pub(super) fn of(policies: &[Policy]) -> Self {
+    pub(super) fn of(policies: &[Arc<Policy>]) -> Self {
         let mut index = Self::default();
         for (position, policy) in policies.iter().enumerate() {
             for kind in &policy.scope.kinds {

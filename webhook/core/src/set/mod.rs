@@ -4,6 +4,7 @@ mod conflict;
 mod index;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::compile::{Facts, Policy};
 use crate::exceptions::Exception;
@@ -15,7 +16,7 @@ use index::Index;
 /// A set of compiled policies in the order in which they apply: ascending priority, then name.
 #[derive(Debug, Default)]
 pub struct PolicySet {
-    policies: Vec<Policy>,
+    policies: Vec<Arc<Policy>>,
     index: Index,
     out_of_reach: Vec<String>,
     exceptions: HashMap<String, Vec<Exception>>,
@@ -31,11 +32,17 @@ pub const NAMESPACES_OUT_OF_REACH: [&str; 2] = ["kube-system", "kube-node-lease"
 impl PolicySet {
     /// A set of policies. No policy reaches [`NAMESPACES_OUT_OF_REACH`].
     #[must_use]
-    pub fn new(mut policies: Vec<Policy>) -> Self {
+    pub fn new(policies: Vec<Policy>) -> Self {
+        Self::sharing(policies.into_iter().map(Arc::new).collect())
+    }
+
+    /// The same, of policies that other sets may have too: one that did not change is not compiled anew.
+    #[must_use]
+    pub fn sharing(mut policies: Vec<Arc<Policy>>) -> Self {
         policies.sort_by(|a, b| a.priority.cmp(&b.priority).then_with(|| a.name.cmp(&b.name)));
         let index = Index::of(&policies);
         let judges = policies.iter().any(|policy| !policy.rules.is_empty());
-        let reads_managed_fields = policies.iter().any(Policy::reads_managed_fields);
+        let reads_managed_fields = policies.iter().any(|policy| policy.reads_managed_fields());
         Self {
             policies,
             index,
@@ -91,11 +98,14 @@ impl PolicySet {
         self
     }
 
-    /// The set as it would be if every entry were in force, whatever its mode says now.
+    /// The set as it would be if every entry were in force, whatever its mode says now. `None` where another set shares
+    /// its policies.
     #[must_use]
-    pub fn all_enforced(mut self) -> Self {
-        self.policies.iter_mut().for_each(Policy::enforce);
-        self
+    pub fn all_enforced(mut self) -> Option<Self> {
+        for policy in &mut self.policies {
+            Arc::get_mut(policy)?.enforce();
+        }
+        Some(self)
     }
 
     /// The exceptions that name a policy.
@@ -127,7 +137,7 @@ impl PolicySet {
 
     /// The policies in the order in which they apply.
     #[must_use]
-    pub fn policies(&self) -> &[Policy] {
+    pub fn policies(&self) -> &[Arc<Policy>] {
         &self.policies
     }
 
@@ -145,6 +155,10 @@ impl PolicySet {
     /// The policies that may be about a request, in the order in which they apply.
     pub(crate) fn candidates(&self, facts: &Facts<'_>, namespace: Option<&crate::Namespace>) -> Vec<&Policy> {
         let positions = self.index.candidates(facts.request, namespace);
-        positions.into_iter().filter_map(|position| self.policies.get(position)).collect()
+        positions
+            .into_iter()
+            .filter_map(|position| self.policies.get(position))
+            .map(|policy| &**policy)
+            .collect()
     }
 }

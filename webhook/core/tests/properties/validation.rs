@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use sallyport_admission::resources::FailurePolicy;
 use sallyport_admission::{
-    Context, Decision, Finding, Mode, NAMESPACES_OUT_OF_REACH, Operation, Policy, PolicySet, Request, decide,
-    mutate, validate,
+    Context, Decision, Finding, Mode, NAMESPACES_OUT_OF_REACH, Operation, PolicySet, Request, decide, mutate,
+    validate,
 };
 use serde_json::{Value, json};
 
@@ -183,7 +183,7 @@ fn a_mirror_pod_is_its_kubelet_s(set: &PolicySet, pod: &Value) {
 
     "system:node:n2".clone_into(&mut request.user_info.username);
     let forged = validate(set, &request, &Context::default());
-    let enforces = set.policies().iter().any(Policy::enforces);
+    let enforces = set.policies().iter().any(|policy| policy.enforces());
     assert_eq!(forged.violations.iter().any(|v| v.path.contains("config.mirror")), enforces);
 }
 
