@@ -5,34 +5,46 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
 
-use sallyport_admission::{
-    Awaited, Context, Decision, Finding, Mode, Policy, Request, Source, mutate, validate,
-};
+use sallyport_admission::{Awaited, Context, Decision, Finding, Mode, Request, Source, mutate, validate};
 use sallyport_policy::{GROUP, Severity};
 
-use crate::policies::{InForce, Store, load};
+use crate::policies::{InForce, load};
 use crate::server::{Gate, Judgement, Share};
 use crate::source::{SourceText, parse};
 
-/// Decides over the policies of a store.
+/// Where the policies in force come from.
+pub trait Policies: std::fmt::Debug + Send + Sync {
+    /// The policies in force.
+    fn current(&self) -> Arc<InForce>;
+
+    /// Finds out the labels of a namespace that nobody has told of yet. It may take until `deadline`.
+    ///
+    /// # Errors
+    /// What is missing, in a sentence.
+    fn learn(&self, _namespace: &str, _deadline: Instant) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// Decides over the policies in force.
 #[derive(Debug)]
 pub struct PolicyGate {
-    store: Arc<Store>,
+    policies: Arc<dyn Policies>,
     /// Whether policies were ever in force that look at who set which field. It stays, so that a call that began before
     /// they came sees that they did.
     managed_fields_were_read: AtomicBool,
 }
 
 impl PolicyGate {
-    /// A gate over the store's policies.
+    /// A gate over these policies.
     #[must_use]
-    pub fn new(store: Arc<Store>) -> Self {
-        Self { store, managed_fields_were_read: AtomicBool::new(false) }
+    pub fn new(policies: Arc<dyn Policies>) -> Self {
+        Self { policies, managed_fields_were_read: AtomicBool::new(false) }
     }
 
     /// The policies in force.
     fn current(&self) -> Arc<InForce> {
-        let in_force = self.store.current();
+        let in_force = self.policies.current();
         if in_force.set.reads_managed_fields() {
             self.managed_fields_were_read.store(true, Ordering::SeqCst);
         }
@@ -41,6 +53,13 @@ impl PolicyGate {
 }
 
 impl Gate for PolicyGate {
+    fn prepare(&self, request: &Request, deadline: Instant) -> Result<(), String> {
+        let is_known = request.namespace.is_empty()
+            || request.kind.kind == "Namespace"
+            || self.policies.current().namespace(&request.namespace).is_some();
+        if is_known { Ok(()) } else { self.policies.learn(&request.namespace, deadline) }
+    }
+
     fn mutate(&self, request: &Request, share: Share, deadline: Instant) -> Judgement {
         let in_force = self.current();
         let is_awaited = || Instant::now() < deadline;
@@ -88,8 +107,8 @@ impl Gate for PolicyGate {
     }
 
     fn violations(&self) -> Vec<(Arc<str>, Mode)> {
-        let loaded = self.store.current();
-        let entries = loaded.set.policies().iter().flat_map(Policy::entries);
+        let loaded = self.policies.current();
+        let entries = loaded.set.policies().iter().flat_map(|policy| policy.entries());
         let found: HashSet<_> = entries.map(|(source, mode)| (Arc::clone(&source.policy), mode)).collect();
         found.into_iter().collect()
     }

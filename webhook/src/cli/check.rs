@@ -8,7 +8,6 @@ use clap::Args;
 
 use super::exceptions_in_vain::exceptions_in_vain;
 use super::{Ending, Output, named, paint, terminal};
-use sallyport_admission::Policy;
 use sallyport_policy::{API_VERSION, Severity};
 
 use crate::gate::unix_seconds;
@@ -73,8 +72,8 @@ pub(super) fn expect_policies(loaded: &Loaded, inputs: &[PathBuf]) -> anyhow::Re
 
 fn summary(loaded: &Loaded) -> String {
     let policies = loaded.set.policies();
-    let mutations: usize = policies.iter().map(Policy::mutations).sum();
-    let validations: usize = policies.iter().map(Policy::validations).sum();
+    let mutations: usize = policies.iter().map(|policy| policy.mutations()).sum();
+    let validations: usize = policies.iter().map(|policy| policy.validations()).sum();
     let count =
         |number: usize, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
     let mut text = format!(

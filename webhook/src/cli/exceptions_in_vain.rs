@@ -1,7 +1,7 @@
 //! Exceptions that no policy would honour: their authors think that they are in force.
 
 use sallyport_admission::resources::PolicyExceptionSpec;
-use sallyport_admission::{List, NotHonoured, Policy};
+use sallyport_admission::{List, NotHonoured};
 use sallyport_policy::{Diagnostic, FieldPath, nearest};
 
 use crate::policies::Loaded;
@@ -20,7 +20,7 @@ pub(super) fn exceptions_in_vain(loaded: &Loaded, now: i64) -> Vec<Located> {
             let at = FieldPath::of("spec.policies").named(excepted.name.clone());
             let Some(policy) = loaded.set.policies().iter().find(|policy| policy.name() == excepted.name)
             else {
-                let names = loaded.set.policies().iter().map(Policy::name);
+                let names = loaded.set.policies().iter().map(|policy| policy.name());
                 let mut diagnostic = Diagnostic::warning(
                     at.field("name"),
                     "no WorkloadPolicy of this name is among these files",

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use anyhow::Context as _;
 use clap::Args;
 use sallyport_admission::{Decision, Mode, Source};
 use serde_json::{Value, json};
@@ -41,7 +42,8 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Ending> {
             summary.entries.insert(source.clone(), Effect { mode, ..Effect::default() });
         }
     }
-    bench.loaded.set = std::mem::take(&mut bench.loaded.set).all_enforced();
+    let enforced = std::mem::take(&mut bench.loaded.set).all_enforced();
+    bench.loaded.set = enforced.context("the policies are somebody else's too")?;
     let bench = bench;
     let (mut sarif, mut junit) = (Sarif::new(&bench.loaded), Junit::default());
     let mut unmatched = Unmatched::default();

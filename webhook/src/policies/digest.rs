@@ -10,9 +10,17 @@ use crate::source::Document;
 
 /// The hashes of resources, as they come.
 #[derive(Debug, Default)]
-pub(super) struct Digest(Vec<[u8; 32]>);
+pub(crate) struct Digest(Vec<Hash>);
+
+/// What a resource says, in short.
+pub(crate) type Hash = [u8; 32];
 
 impl Digest {
+    /// Of resources with these hashes.
+    pub(crate) fn of(hashes: impl IntoIterator<Item = Hash>) -> Self {
+        Self(hashes.into_iter().collect())
+    }
+
     pub(super) fn add(&mut self, document: &Document) {
         self.0.push(hash(&document.value));
     }
@@ -20,7 +28,7 @@ impl Digest {
     /// `sha256:` and the hash of the documents: the same for the same resources, whatever files they come from, in
     /// whatever order and layout. What the API server keeps beside a resource (`status`, `metadata.managedFields` and
     /// the like) is not part of it.
-    pub(super) fn finish(mut self) -> Arc<str> {
+    pub(crate) fn finish(mut self) -> Arc<str> {
         self.0.sort_unstable();
         let mut text = String::from("sha256:");
         for byte in Sha256::digest(self.0.concat()) {
@@ -30,7 +38,8 @@ impl Digest {
     }
 }
 
-fn hash(object: &Value) -> [u8; 32] {
+/// What decides of a resource.
+pub(crate) fn hash(object: &Value) -> Hash {
     let mut hash = Sha256::new();
     for part in ["apiVersion", "kind", "spec"] {
         feed(&mut hash, object.get(part).unwrap_or(&Value::Null));

@@ -8,20 +8,27 @@ use sallyport_admission::{Namespace, PolicySet};
 use super::loaded::Loaded;
 
 /// Policies that are decided by.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct InForce {
     /// The policies.
-    pub set: PolicySet,
+    pub set: Arc<PolicySet>,
     /// What they are named by, in logs: `sha256:…`.
     pub digest: Arc<str>,
     /// The files that they stand in.
     pub files: HashSet<String>,
-    namespaces: BTreeMap<String, Namespace>,
+    /// What is known of namespaces.
+    pub(crate) namespaces: Arc<BTreeMap<String, Arc<Namespace>>>,
 }
 
 impl From<Loaded> for InForce {
     fn from(loaded: Loaded) -> Self {
-        Self { set: loaded.set, digest: loaded.digest, files: loaded.files, namespaces: loaded.namespaces }
+        let namespaces = loaded.namespaces.into_iter().map(|(name, namespace)| (name, Arc::new(namespace)));
+        Self {
+            set: Arc::new(loaded.set),
+            digest: loaded.digest,
+            files: loaded.files,
+            namespaces: Arc::new(namespaces.collect()),
+        }
     }
 }
 
@@ -29,6 +36,6 @@ impl InForce {
     /// What is known of a namespace.
     #[must_use]
     pub fn namespace(&self, name: &str) -> Option<&Namespace> {
-        self.namespaces.get(name)
+        self.namespaces.get(name).map(|namespace| &**namespace)
     }
 }

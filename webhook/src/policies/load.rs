@@ -80,7 +80,8 @@ impl Loader {
                 }
             }
             (API_VERSION, "PolicyException") => {
-                let exception = policy_exception(&document, &mut loaded.findings);
+                // What a file says of its creation, its author says.
+                let exception = policy_exception(&document, None, &mut loaded.findings);
                 loaded.exceptions.extend(exception.map(|exception| (exception, document)));
             }
             // Of folders they are not even read; whoever names the file should know what it is for.
@@ -135,7 +136,7 @@ impl Loader {
     }
 }
 
-fn workload_policy(document: &Document, findings: &mut Vec<Located>) -> Option<Policy> {
+pub(super) fn workload_policy(document: &Document, findings: &mut Vec<Located>) -> Option<Policy> {
     if !document.namespace().is_empty() {
         let message = "has no effect: a WorkloadPolicy belongs to no namespace; spec.match.namespaces says whom it is \
             about";
@@ -148,10 +149,14 @@ fn workload_policy(document: &Document, findings: &mut Vec<Located>) -> Option<P
     policy
 }
 
-fn policy_exception(document: &Document, findings: &mut Vec<Located>) -> Option<Exception> {
+/// `created` is its creation by a clock that its author does not set, in Unix seconds.
+pub(super) fn policy_exception(
+    document: &Document,
+    created: Option<i64>,
+    findings: &mut Vec<Located>,
+) -> Option<Exception> {
     let spec: PolicyExceptionSpec = decode_spec(document, findings)?;
-    // What a file says of its creation, its author says.
-    let (exception, found) = Exception::compile(document.namespace(), document.name(), None, &spec);
+    let (exception, found) = Exception::compile(document.namespace(), document.name(), created, &spec);
     findings.extend(found.into_iter().map(|diagnostic| document.place(diagnostic)));
     exception
 }
@@ -161,7 +166,10 @@ const ROOT_NAMESPACE: &str = "istio-system";
 
 /// `None` where it is wrong; where it selects by `targetRefs`, it is right and selects nobody as far as is known here.
 #[expect(clippy::option_option, reason = "wrong, right without a selector, right with one")]
-fn traffic_policy(document: &Document, findings: &mut Vec<Located>) -> Option<Option<TrafficSelector>> {
+pub(super) fn traffic_policy(
+    document: &Document,
+    findings: &mut Vec<Located>,
+) -> Option<Option<TrafficSelector>> {
     let spec: TrafficPolicySpec = decode_spec(document, findings)?;
     let found = sallyport_traffic::check(&spec);
     let right = !found.has_errors();

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use sallyport_admission::{MeshImage, Policy, PolicySet};
+use sallyport_admission::{MeshImage, PolicySet};
 use sallyport_policy::Severity;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -35,7 +35,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    fn apply(&self, set: PolicySet) -> PolicySet {
+    pub(crate) fn apply(&self, set: PolicySet) -> PolicySet {
         let set = set.trusting_mesh_images(self.mesh_images.clone());
         self.spared.iter().fold(set, PolicySet::sparing)
     }
@@ -98,6 +98,12 @@ const NONE_LEFT: &str = "no policy is left, which may be a mount that failed; \
 const SETTLE: Duration = Duration::from_millis(100);
 /// A link that is turned to another folder tells nobody, and exceptions end without a change.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+impl crate::gate::Policies for Store {
+    fn current(&self) -> Arc<InForce> {
+        Self::current(self)
+    }
+}
 
 impl Store {
     /// Loads the policies of these files and folders.
@@ -163,8 +169,8 @@ impl Store {
             self.metrics.in_force.set(0);
             return Some(Err(loaded.findings));
         }
-        let left: HashSet<&str> = loaded.set.policies().iter().map(Policy::name).collect();
-        for policy in before.set.policies().iter().map(Policy::name) {
+        let left: HashSet<&str> = loaded.set.policies().iter().map(|policy| policy.name()).collect();
+        for policy in before.set.policies().iter().map(|policy| policy.name()) {
             if !left.contains(policy) {
                 tracing::warn!(policy, "a policy is gone, and no longer in force");
             }

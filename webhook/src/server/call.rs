@@ -232,6 +232,9 @@ pub(super) fn judge(
             if has_too_many_containers(request) {
                 return Err(Failure::TooManyContainers);
             }
+            if endpoint != Endpoint::ValidatePolicies {
+                gate.prepare(request, deadline).map_err(Failure::Unprepared)?;
+            }
             Ok(match endpoint {
                 Endpoint::Mutate(share) => gate.mutate(request, share, deadline),
                 Endpoint::Validate(share) => gate.validate(request, share, deadline),

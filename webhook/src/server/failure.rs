@@ -30,6 +30,8 @@ pub(super) enum Failure {
     Overload,
     #[error("no decision within {} ms", .0.as_millis())]
     Deadline(Duration),
+    #[error("no decision: {0}")]
+    Unprepared(String),
     #[error(
         "the decision could not be put on record in time: the audit log is not written as fast as calls come in"
     )]
@@ -48,7 +50,7 @@ pub(super) enum Class {
 
 impl Failure {
     /// One of each, but for what is malformed, of which [`Fault`](super::review::Fault) knows the reasons.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::ContentType,
         Self::ContentEncoding,
         Self::TooLarge { limit: 0 },
@@ -60,6 +62,7 @@ impl Failure {
         Self::Deadline(Duration::ZERO),
         Self::NotOnRecord,
         Self::Panicked,
+        Self::Unprepared(String::new()),
     ];
 
     pub(super) fn class(&self) -> Class {
@@ -77,6 +80,7 @@ impl Failure {
             Self::Deadline(_) => Class::Unanswered(StatusCode::SERVICE_UNAVAILABLE, "deadline"),
             Self::NotOnRecord => Class::Unanswered(StatusCode::SERVICE_UNAVAILABLE, "audit"),
             Self::Panicked => Class::Unanswered(StatusCode::SERVICE_UNAVAILABLE, "panic"),
+            Self::Unprepared(_) => Class::Unanswered(StatusCode::SERVICE_UNAVAILABLE, "cluster"),
         }
     }
 }
@@ -100,9 +104,10 @@ mod tests {
             Failure::Deadline(_) => 8,
             Failure::NotOnRecord => 9,
             Failure::Panicked => 10,
+            Failure::Unprepared(_) => 11,
             Failure::Malformed(_) => usize::MAX,
         };
         let numbers: Vec<usize> = Failure::ALL.iter().map(number).collect();
-        assert_eq!(numbers, (0..11).collect::<Vec<_>>());
+        assert_eq!(numbers, (0..12).collect::<Vec<_>>());
     }
 }

@@ -57,7 +57,7 @@ pub use descriptors::fit_to_descriptors;
 pub use routes::{Endpoint, Share};
 pub use serve::{Config, Drained, Limits, Server, ServerError};
 pub use signal::{hangups, terminated};
-pub use tls::{CertificateError, Identity, Unservable};
+pub use tls::{CertificateError, Identity, PemPair, Unservable};
 
 /// A decision, and by which policies it was made.
 #[derive(Clone, Debug, Default)]
@@ -79,6 +79,15 @@ impl From<Decision> for Judgement {
 /// The methods are called on the server's own threads and are expected to compute, not to wait: a review of up to
 /// 64 KiB is decided where it was read, a larger one on a thread of its own. A panic in any of them is answered 503.
 pub trait Gate: Send + Sync + 'static {
+    /// Finds out what a decision about this request needs and nobody has told of yet; the only method that may wait, until
+    /// `deadline`.
+    ///
+    /// # Errors
+    /// What is missing, in a sentence: the call is answered 503.
+    fn prepare(&self, _request: &Request, _deadline: Instant) -> Result<(), String> {
+        Ok(())
+    }
+
     /// What a workload is given: `POST /mutate`. Nobody waits for it after `deadline`.
     fn mutate(&self, request: &Request, share: Share, deadline: Instant) -> Judgement;
 

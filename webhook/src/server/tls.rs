@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::expiry::{Told, Validity};
@@ -29,6 +29,13 @@ pub enum Identity {
         /// The private key: PKCS#8, SEC1 or PKCS#1.
         key: PathBuf,
     },
+    /// A certificate and its key that somebody gives, and renews as they like.
+    Given {
+        /// What they are called in logs: `Secret sallyport/sallyport-certificates`.
+        name: String,
+        /// The pair to serve now, in PEM.
+        pair: watch::Receiver<PemPair>,
+    },
     /// A certificate of an authority that is made for this run and forgotten after it, for `localhost`, `127.0.0.1`,
     /// `::1` and what is named. For one machine.
     SelfIssued {
@@ -37,6 +44,21 @@ pub enum Identity {
         /// Where the authority's certificate is written, for clients to trust.
         ca: Option<PathBuf>,
     },
+}
+
+/// A certificate with its intermediates, and its key, in PEM.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct PemPair {
+    /// The certificate.
+    pub certificate: String,
+    /// Its key.
+    pub key: String,
+}
+
+impl std::fmt::Debug for PemPair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PemPair").field("certificate", &self.certificate).finish_non_exhaustive()
+    }
 }
 
 /// Why no certificate can be served.
@@ -151,15 +173,19 @@ fn now() -> i64 {
 
 /// The certificate that is served now.
 pub(crate) struct Certificates {
-    files: Option<Files>,
+    source: Option<Source>,
     state: Mutex<State>,
     ca_pem: Option<String>,
     renewed: Notify,
 }
 
-struct Files {
+/// Where a certificate comes from that may be renewed.
+struct Source {
+    /// What the certificate and the key are called: their files.
     certificate: PathBuf,
     key: PathBuf,
+    /// Who gives them, where they are in no file.
+    given: Option<watch::Receiver<PemPair>>,
 }
 
 struct State {
@@ -195,17 +221,13 @@ impl Certificates {
     pub(crate) fn load(identity: &Identity) -> Result<Self, CertificateError> {
         match identity {
             Identity::Files { certificate, key } => {
-                let files = Files { certificate: certificate.clone(), key: key.clone() };
-                let pems = files.read()?;
-                let mut state = State::new(pems.parse(&files)?, pems.digest());
-                state.tell_validity(now());
-                Ok(Self {
-                    files: Some(files),
-                    state: Mutex::new(state),
-                    ca_pem: None,
-                    renewed: Notify::new(),
-                })
+                Self::following(Source { certificate: certificate.clone(), key: key.clone(), given: None })
             }
+            Identity::Given { name, pair } => Self::following(Source {
+                certificate: format!("{name}, tls.crt").into(),
+                key: format!("{name}, tls.key").into(),
+                given: Some(pair.clone()),
+            }),
             Identity::SelfIssued { names, ca } => {
                 let issued = self_issued::issue(names)?;
                 if let Some(path) = ca {
@@ -215,9 +237,16 @@ impl Certificates {
                 let current = serve(vec![issued.certificate], issued.key)?;
                 let state = State::new(current, [0; 32]);
                 let ca_pem = Some(issued.ca_pem);
-                Ok(Self { files: None, state: Mutex::new(state), ca_pem, renewed: Notify::new() })
+                Ok(Self { source: None, state: Mutex::new(state), ca_pem, renewed: Notify::new() })
             }
         }
+    }
+
+    fn following(source: Source) -> Result<Self, CertificateError> {
+        let pems = source.read()?;
+        let mut state = State::new(pems.parse(&source)?, pems.digest());
+        state.tell_validity(now());
+        Ok(Self { source: Some(source), state: Mutex::new(state), ca_pem: None, renewed: Notify::new() })
     }
 
     /// The PEM of the authority that was made for this run.
@@ -232,7 +261,7 @@ impl Certificates {
 
     /// What to serve the next connection with, read off the async threads: a file system can hang.
     pub(crate) async fn current(this: &Arc<Self>) -> Current {
-        if this.files.is_none() {
+        if this.source.is_none() {
             return this.last_good();
         }
         let certificates = Arc::clone(this);
@@ -254,7 +283,7 @@ impl Certificates {
     /// written, or was never one, leaves the last good one in place, and so does one that is not valid now where the
     /// last one is.
     fn refresh(&self) -> Current {
-        let Some(files) = &self.files else { return self.last_good() };
+        let Some(files) = &self.source else { return self.last_good() };
         // One connection after the other, so that many that come at once take the file descriptors of one.
         let mut state = self.lock();
         let now = now();
@@ -297,8 +326,12 @@ impl Certificates {
     }
 }
 
-impl Files {
+impl Source {
     fn read(&self) -> Result<Pems, CertificateError> {
+        if let Some(given) = &self.given {
+            let PemPair { certificate, key } = given.borrow().clone();
+            return Ok(Pems { certificate: certificate.into_bytes(), key: key.into_bytes() });
+        }
         let read = |path: &Path| {
             std::fs::read(path).map_err(|source| CertificateError::Read { path: path.to_owned(), source })
         };
@@ -320,7 +353,7 @@ impl Pems {
         hash.finalize().into()
     }
 
-    fn parse(&self, files: &Files) -> Result<Current, CertificateError> {
+    fn parse(&self, files: &Source) -> Result<Current, CertificateError> {
         let wrong =
             |path: &Path, wanted, source| CertificateError::Pem { path: path.to_owned(), wanted, source };
         let chain = CertificateDer::pem_slice_iter(&self.certificate)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use sallyport_admission::{Operation, Policy, UserInfo};
+use sallyport_admission::{Operation, UserInfo};
 use sallyport_policy::{API_VERSION, Diagnostic, FieldPath, nearest};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -148,7 +148,7 @@ fn trial(
         .set
         .policies()
         .iter()
-        .flat_map(Policy::entries)
+        .flat_map(|policy| policy.entries())
         .map(|(source, _)| source.to_string())
         .collect();
     for (list, entries) in case.expect.lists() {
