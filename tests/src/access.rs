@@ -25,8 +25,8 @@ pub(crate) fn connect(config: Config) -> Client {
     Client::try_from(config).expect("a control plane's own certificates are good")
 }
 
-/// The same as a kubeconfig: JSON is YAML too.
-pub(crate) fn kubeconfig(url: &str, dir: &Path) -> Value {
+/// The same as a kubeconfig, of one who acts for this user where one is given: JSON is YAML too.
+pub(crate) fn kubeconfig(url: &str, dir: &Path, user: Option<&str>) -> Value {
     let name = "sallyport-tests";
     json!({
         "apiVersion": "v1",
@@ -37,6 +37,7 @@ pub(crate) fn kubeconfig(url: &str, dir: &Path) -> Value {
         "users": [{ "name": name, "user": {
             "client-certificate": dir.join(ADMIN),
             "client-key": dir.join(ADMIN_KEY),
+            "as": user,
         } }],
     })
 }

@@ -60,7 +60,7 @@ impl ControlPlane {
         let url = format!("https://{}", port.local_addr()?);
         let config = access::admin(&url, dir.path())?;
         let kubeconfig = dir.path().join("kubeconfig");
-        fs::write(&kubeconfig, access::kubeconfig(&url, dir.path()).to_string())?;
+        fs::write(&kubeconfig, access::kubeconfig(&url, dir.path(), None).to_string())?;
 
         let etcd = Process::start("etcd", &programs::find("etcd")?, &flags::etcd(), dir.path())?;
         let apiserver = Process::start(
@@ -106,6 +106,12 @@ impl ControlPlane {
     #[must_use]
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
+    }
+
+    /// A kubeconfig of one whom the API server takes for this user.
+    #[must_use]
+    pub fn kubeconfig_as(&self, user: &str) -> String {
+        access::kubeconfig(&self.url, self.dir.path(), Some(user)).to_string()
     }
 
     /// The authority that signed the API server's certificate and signs clients' ones, in PEM.

@@ -16,6 +16,7 @@ pub mod process;
 pub mod programs;
 pub mod proxy;
 pub mod registration;
+pub mod replica;
 pub mod run_dir;
 pub mod tls;
 pub mod tokens;

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod cli;
+mod cluster;
 pub mod crds;
 pub mod gate;
 mod plain;

@@ -14,6 +14,7 @@ mod misspelt;
 mod offline;
 mod output;
 mod paint;
+mod pause;
 mod progress;
 mod render;
 mod serve;
@@ -81,6 +82,10 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     /// Print what attaches the filter to proxies
     Render(Box<render::RenderArgs>),
+    /// Take Sallyport out of the API server's way for a while: nothing is changed or refused
+    Pause(pause::PauseArgs),
+    /// End a pause
+    Resume(pause::ResumeArgs),
     /// Print the CustomResourceDefinitions of Sallyport's resources
     Crds(crds::CrdsArgs),
     /// Print a shell's completion script
@@ -154,6 +159,8 @@ pub fn run() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Render(args) => render::run(&args),
+        Command::Pause(args) => pause::pause(&args),
+        Command::Resume(args) => pause::resume(&args),
         Command::Crds(args) => crds::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

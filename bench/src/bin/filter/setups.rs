@@ -103,8 +103,18 @@ impl Setups {
             });
             let filters = manager["http_filters"].as_array_mut().expect("there are filters");
             let router = filters.pop().expect("the router is the last");
+            filters.iter_mut().for_each(log_no_paths);
             change(filters);
             filters.push(router);
         }))
     }
+}
+
+/// Without what the filter sets for the access log alone, where there is none.
+fn log_no_paths(filter: &mut Value) {
+    let configuration = &mut filter["typed_config"]["config"]["configuration"]["value"];
+    let text = configuration.as_str().expect("the filter has a configuration");
+    let mut told: Value = serde_json::from_str(text).expect("it is JSON");
+    told.as_object_mut().expect("of a policy").remove("logsPaths");
+    *configuration = told.to_string().into();
 }

@@ -1,22 +1,24 @@
 //! `sallyport serve`: the admission webhook.
 
+mod cluster;
+mod standalone;
+
 use std::any::Any;
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::Signal;
 
 use super::log::{self, Log, LogFormat};
-use super::{Ending, check, is_stdin, terminal, told};
+use super::{Ending, is_stdin, told};
 use crate::audit::{self, AuditLog, Destination};
-use crate::gate::PolicyGate;
-use crate::policies::{Settings, Store};
+use crate::gate::{Policies, PolicyGate};
+use crate::policies::Settings;
 use crate::server::{Config, Drained, Identity, Server, fit_to_descriptors, hangups, terminated};
 use crate::traces::Traces;
 use sallyport_admission::MeshImage;
@@ -27,10 +29,10 @@ const GRACE: Duration = Duration::from_secs(1);
 #[derive(Args)]
 pub(super) struct ServeArgs {
     /// Serve on one machine, with policies from files and no cluster
-    #[arg(long)]
+    #[arg(long, requires = "policies")]
     standalone: bool,
     /// Policies: files or folders, followed as they change. May be given more than once
-    #[arg(long, short, value_name = "POLICIES")]
+    #[arg(long, short, value_name = "POLICIES", requires = "standalone")]
     policies: Vec<PathBuf>,
     /// Where to serve the webhook, with TLS; port 0 takes a free one
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8443", value_parser = address)]
@@ -76,6 +78,8 @@ pub(super) struct ServeArgs {
     /// How to write the log, on standard error. RUST_LOG chooses what
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
     log_format: LogFormat,
+    #[command(flatten, next_help_heading = "In a cluster")]
+    cluster: cluster::ClusterArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -117,56 +121,30 @@ fn refuse(format: LogFormat, error: anyhow::Error) -> anyhow::Result<Ending> {
 }
 
 fn start(args: ServeArgs, log: &Log, traces: Option<&Traces>) -> anyhow::Result<Ending> {
-    if !args.standalone {
-        bail!(
-            "serving from a cluster's own policies is not there yet; serve from files with --standalone --policies DIR"
-        );
-    }
-    if args.policies.is_empty() {
-        bail!("--standalone needs --policies DIR");
-    }
-    if args.policies.iter().any(|path| is_stdin(path)) {
-        bail!("policies are followed as they change, so they can't come from standard input (-)");
-    }
-    let mut spared = args.exclude_namespace.clone();
-    spared.extend(args.namespace.clone());
-    let settings =
-        Settings { mesh_images: args.mesh_image.clone(), spared, none_allowed: args.allow_no_policies };
-    let opened = match Store::open(args.policies.clone(), settings) {
-        Ok(opened) => opened,
-        Err(findings) if args.log_format == LogFormat::Json => {
-            for located in findings {
-                tracing::error!(finding = %located, "policies are wrong");
-            }
-            return Ok(Ending::BadInput);
-        }
-        Err(findings) => {
-            let mut reporter = terminal::reporter(io::stderr());
-            for located in &findings {
-                reporter.located(located)?;
-            }
-            reporter.finish()?;
-            return Ok(Ending::BadInput);
-        }
+    let settings = Settings {
+        mesh_images: args.mesh_image.clone(),
+        spared: args.exclude_namespace.clone().into_iter().chain(args.namespace.clone()).collect(),
+        none_allowed: args.allow_no_policies,
     };
-    match args.log_format {
-        LogFormat::Text => check::tell_findings(&opened.findings, opened.not_in_force.as_deref())?,
-        LogFormat::Json => {
-            for located in &opened.findings {
-                tracing::warn!(finding = %located, "policies are doubtful");
-            }
-            if let Some(text) = &opened.not_in_force {
-                tracing::warn!("{text}");
-            }
-        }
-    }
-    let store = Arc::new(opened.store);
+    let store = match args.standalone {
+        true => match standalone::open(&args, settings.clone())? {
+            Some(store) => Some(store),
+            None => return Ok(Ending::BadInput),
+        },
+        false => None,
+    };
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "a panic, which is a bug: {}", reason(panic.payload()));
     }));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let drained = to_the_end(runtime, serve(args, store, log, traces))?;
+    let serving = async {
+        match store {
+            Some(store) => standalone::serve(args, store, log, traces).await,
+            None => cluster::serve(args, settings, log, traces).await,
+        }
+    };
+    let drained = to_the_end(runtime, serving)?;
     if let Some(traces) = traces {
         traces.end();
     }
@@ -213,23 +191,26 @@ async fn obey(mut hangups: Signal, audit: Option<AuditLog>) {
     }
 }
 
-async fn serve(
-    args: ServeArgs,
-    store: Arc<Store>,
+/// A server of these policies that listens, and what its audit log obeys to.
+struct Listening {
+    server: Server,
+    hangups: tokio::task::JoinHandle<()>,
+}
+
+async fn listen(
+    args: &ServeArgs,
+    identity: Identity,
+    policies: Arc<dyn Policies>,
     log: &Log,
     traces: Option<&Traces>,
-) -> anyhow::Result<Drained> {
-    let identity = match (args.tls_cert, args.tls_key) {
-        (Some(certificate), Some(key)) => Identity::Files { certificate, key },
-        _ => Identity::SelfIssued { names: args.tls_name, ca: args.ca_file },
-    };
+) -> anyhow::Result<Listening> {
     let mut config = Config { admission: args.listen, operations: args.operations, ..Config::new(identity) };
-    // No load balancer has to be told first.
-    config.limits.shutdown_delay = Duration::ZERO;
+    if args.standalone {
+        // No load balancer has to be told first.
+        config.limits.shutdown_delay = Duration::ZERO;
+    }
     fit_to_descriptors(&mut config.limits);
-    let gate = Arc::new(PolicyGate::new(Arc::clone(&store)));
-    let mut server = Server::bind(config, gate).await?;
-    store.register(server.registry_mut());
+    let mut server = Server::bind(config, Arc::new(PolicyGate::new(policies))).await?;
     log.register(server.registry_mut());
     if let Some(traces) = traces {
         traces.register(server.registry_mut());
@@ -242,21 +223,15 @@ async fn serve(
         server = server.audited(audit.clone());
     }
     let hangups = tokio::spawn(obey(hangups()?, audit));
-    tracing::info!(
-        webhook = %server.admission_addr(),
-        operations = %server.operations_addr(),
-        policies = store.current().set.policies().len(),
-        digest = &*store.current().digest,
-        "serving"
-    );
-    if store.current().set.policies().is_empty() {
-        tracing::warn!("there are no WorkloadPolicies: nothing is changed until there are");
+    Ok(Listening { server, hangups })
+}
+
+impl Listening {
+    async fn run(self) -> Drained {
+        let drained = self.server.run(terminated()).await;
+        self.hangups.abort();
+        drained
     }
-    let follower = tokio::spawn(Arc::clone(&store).follow());
-    let drained = server.run(terminated()).await;
-    follower.abort();
-    hangups.abort();
-    Ok(drained)
 }
 
 #[cfg(test)]

@@ -1,0 +1,112 @@
+//! Sallyport as it runs in a cluster, from its own manifests alone. Each test has a control plane of its own: what
+//! Sallyport registers is one for a cluster.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use sallyport_tests::control_plane::ControlPlane;
+use sallyport_tests::replica::NAMESPACE;
+use serde_json::{Value, json};
+
+mod certificates;
+mod policies;
+mod registration;
+
+/// The program, as cargo built it beside these tests.
+fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_sallyport-under-test"))
+}
+
+/// Runs a command of the program as the cluster's administrator; what it prints.
+fn sallyport(cluster: &ControlPlane, args: &[&str]) -> Result<String> {
+    let output = Command::new(program()).args(args).arg("--kubeconfig").arg(cluster.kubeconfig()).output()?;
+    ensure!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Long enough for any machine: it ends a test that hangs, and decides none.
+const HANGS: Duration = Duration::from_secs(60);
+
+/// A control plane with Sallyport's resources, its namespace and its rights.
+async fn cluster() -> Result<ControlPlane> {
+    let cluster = ControlPlane::start().await?;
+    let objects = cluster.objects();
+    for (_, definition) in sallyport::crds::all() {
+        objects.apply(&definition).await?;
+    }
+    objects
+        .apply(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } }))
+        .await?;
+    let rights = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/base/rbac.yaml");
+    objects.apply_yaml(&std::fs::read_to_string(rights)?).await?;
+    // A kind is served a moment after its definition is established.
+    for (_, definition) in sallyport::crds::all() {
+        eventually("a definition is established", async || {
+            let found = objects.get(&definition).await.ok()?;
+            let conditions = found["status"]["conditions"].as_array()?.clone();
+            conditions.iter().any(|it| it["type"] == "Established" && it["status"] == "True").then_some(())
+        })
+        .await?;
+    }
+    Ok(cluster)
+}
+
+/// What `find` finds, once it finds something.
+async fn eventually<T>(what: &str, mut find: impl AsyncFnMut() -> Option<T>) -> Result<T> {
+    let looking = async {
+        loop {
+            if let Some(found) = find().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(HANGS, looking).await.with_context(|| format!("it never came true that {what}"))
+}
+
+/// A policy for pods: it gives a label, and refuses those that are labelled `refuse`.
+fn policy(name: &str, label: &str) -> Value {
+    json!({
+        "apiVersion": "sallyport.dev/v1alpha1",
+        "kind": "WorkloadPolicy",
+        "metadata": { "name": name },
+        "spec": {
+            "match": { "kinds": ["Pod"] },
+            "mutate": [{ "name": "label", "metadata": { "labels": { "given": label } } }],
+            "validate": [{
+                "name": "refuse",
+                "cel": {
+                    "expression": "!has(object.metadata.labels.refuse)",
+                    "message": "the label refuse stands there",
+                },
+            }],
+        },
+    })
+}
+
+fn pod(namespace: &str, labels: &Value) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "generateName": "pod-", "namespace": namespace, "labels": labels },
+        "spec": { "containers": [{ "name": "app", "image": "registry.example.com/app:1" }] },
+    })
+}
+
+/// A condition of a resource's status, once it is about the resource as it stands.
+async fn condition(cluster: &ControlPlane, resource: &Value, kind: &str) -> Result<Value> {
+    eventually("the status is about the resource as it stands", async || {
+        let found = cluster.objects().get(resource).await.ok()?;
+        let generation = &found["metadata"]["generation"];
+        let mut conditions = found["status"]["conditions"].as_array()?.iter();
+        let condition = conditions.find(|condition| condition["type"] == kind)?;
+        (condition["observedGeneration"] == *generation).then(|| condition.clone())
+    })
+    .await
+}
+
+fn configuration(kind: &str) -> Value {
+    json!({ "apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": { "name": "sallyport" } })
+}

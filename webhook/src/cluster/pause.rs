@@ -1,0 +1,70 @@
+//! `sallyport pause`: the way out when admission is stuck.
+//!
+//! The webhook configurations are removed, so that the API server asks nobody, and the controllers are told on their Lease
+//! not to bring them back until a time. It works with every replica down.
+
+use anyhow::Context as _;
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
+};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams};
+use kube::{Api, Client};
+use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::{FIELD_MANAGER, NAME};
+
+/// On the Lease: until when nothing is registered, in RFC 3339.
+const PAUSED_UNTIL: &str = "sallyport.dev/paused-until";
+/// And why, as whoever paused it wrote.
+const PAUSED_FOR: &str = "sallyport.dev/paused-because";
+
+/// Until when nothing is to be registered, in Unix seconds, as the Lease says.
+pub(super) fn paused_until(lease: &ObjectMeta) -> Option<i64> {
+    let until = lease.annotations.as_ref()?.get(PAUSED_UNTIL)?;
+    OffsetDateTime::parse(until, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
+}
+
+/// Has nothing registered until `until`, in Unix seconds; returns that time in RFC 3339.
+///
+/// # Errors
+/// The API server refuses.
+pub(crate) async fn pause(client: &Client, namespace: &str, until: i64, why: &str) -> anyhow::Result<String> {
+    let until = OffsetDateTime::from_unix_timestamp(until)?.format(&Rfc3339)?;
+    annotate(client, namespace, &json!({ PAUSED_UNTIL: until, PAUSED_FOR: why })).await?;
+    // After the annotation: else they would be brought back.
+    let mutating: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
+    let validating: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
+    gone(mutating.delete(NAME, &DeleteParams::default()).await.map(drop))?;
+    gone(validating.delete(NAME, &DeleteParams::default()).await.map(drop))?;
+    Ok(until)
+}
+
+/// Ends a pause: the controllers register again.
+///
+/// # Errors
+/// The API server refuses.
+pub(crate) async fn resume(client: &Client, namespace: &str) -> anyhow::Result<()> {
+    annotate(client, namespace, &json!({ PAUSED_UNTIL: null, PAUSED_FOR: null })).await
+}
+
+async fn annotate(client: &Client, namespace: &str, annotations: &serde_json::Value) -> anyhow::Result<()> {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), namespace);
+    let patch = json!({ "metadata": { "annotations": annotations } });
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let patched = leases.patch(NAME, &params, &Patch::Merge(&patch)).await;
+    patched.map(drop).with_context(|| {
+        format!(
+            "the Lease {namespace}/{NAME} can't be written: is this the namespace that Sallyport runs in?"
+        )
+    })
+}
+
+fn gone(deleted: kube::Result<()>) -> anyhow::Result<()> {
+    match deleted {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        other => other.context("a webhook configuration can't be removed"),
+    }
+}

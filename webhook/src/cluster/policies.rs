@@ -1,0 +1,376 @@
+//! The policies in force, as the API server has them.
+//!
+//! One task follows the three kinds of policies and the namespaces. What did not change is not compiled again. A policy
+//! that is wrong takes nothing from others; where it was right before, what it said then stays in force, and its status
+//! says so.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures_util::{Stream, StreamExt as _};
+use k8s_openapi::api::core::v1::Namespace as ApiNamespace;
+use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt as _, watcher as watch_objects};
+use kube::{Api, Client, ResourceExt as _};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use sallyport_admission::{Namespace, PolicySet};
+use sallyport_policy::{GROUP, VERSION};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::mirror::{Key, Mirror};
+use crate::policies::{Digest, InForce, One, Said, Settings, compile_one};
+
+/// What changes within this time comes into force together.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// A kind of policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Kind {
+    WorkloadPolicy,
+    PolicyException,
+    TrafficPolicy,
+}
+
+impl Kind {
+    /// How the API server knows it.
+    pub(super) fn resource(self) -> ApiResource {
+        let (kind, plural) = match self {
+            Self::WorkloadPolicy => ("WorkloadPolicy", "workloadpolicies"),
+            Self::PolicyException => ("PolicyException", "policyexceptions"),
+            Self::TrafficPolicy => ("TrafficPolicy", "trafficpolicies"),
+        };
+        ApiResource {
+            group: GROUP.to_owned(),
+            version: VERSION.to_owned(),
+            api_version: format!("{GROUP}/{VERSION}"),
+            kind: kind.to_owned(),
+            plural: plural.to_owned(),
+        }
+    }
+}
+
+/// A policy, and what has become of it.
+#[derive(Clone, Debug)]
+pub(super) struct Followed {
+    pub(super) generation: Option<i64>,
+    pub(super) uid: Option<String>,
+    /// The object as it was last seen said this.
+    pub(super) latest: One,
+    /// What is in force of it: what it says, or where that is wrong, what it said before.
+    pub(super) in_force: Option<Said>,
+    /// The generation that said so.
+    pub(super) in_force_generation: Option<i64>,
+    /// Its `status`.
+    pub(super) status: serde_json::Value,
+}
+
+/// Everything that is followed, as it was at one time.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) policies: BTreeMap<(Kind, Key), Arc<Followed>>,
+}
+
+/// The policies in force.
+pub(crate) struct Policies {
+    client: Client,
+    settings: Settings,
+    current: ArcSwap<InForce>,
+    seen: watch::Sender<Arc<Seen>>,
+    metrics: Metrics,
+}
+
+#[derive(Debug, Default)]
+struct Metrics {
+    policies: Gauge,
+    wrong: Gauge,
+    namespaces: Gauge,
+    synced: Gauge,
+}
+
+#[derive(Default)]
+struct Mirrors {
+    policies: BTreeMap<Kind, Mirror<Arc<Followed>>>,
+    namespaces: Mirror<Arc<Namespace>>,
+    policies_changed: bool,
+    namespaces_changed: bool,
+}
+
+const KINDS: [Kind; 3] = [Kind::WorkloadPolicy, Kind::PolicyException, Kind::TrafficPolicy];
+
+impl Policies {
+    /// Those of this cluster, of which none are known yet: see [`follow`](Self::follow).
+    pub(crate) fn new(client: Client, settings: Settings) -> Self {
+        Self {
+            client,
+            settings,
+            current: ArcSwap::default(),
+            seen: watch::Sender::new(Arc::default()),
+            metrics: Metrics::default(),
+        }
+    }
+
+    /// The policies in force.
+    pub(crate) fn current(&self) -> Arc<InForce> {
+        self.current.load_full()
+    }
+
+    /// What has become of each policy, from now on.
+    pub(super) fn seen(&self) -> watch::Receiver<Arc<Seen>> {
+        self.seen.subscribe()
+    }
+
+    /// Returns once everything was read.
+    pub(crate) async fn read(&self) {
+        let mut seen = self.seen.subscribe();
+        // It is sent for the first time when all is read; the sender is `self`.
+        let _ = seen.changed().await;
+    }
+
+    /// Adds its metrics to a registry.
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let Metrics { policies, wrong, namespaces, synced } = &self.metrics;
+        registry.register("policies", "WorkloadPolicies in force", policies.clone());
+        registry.register(
+            "policies_wrong",
+            "Policies of any kind that are wrong as they stand: they are not in force, or as they were before",
+            wrong.clone(),
+        );
+        registry.register("namespaces", "Namespaces whose labels are known", namespaces.clone());
+        registry.register(
+            "policies_followed",
+            "1 while changes are heard of, 0 while the API server can't be watched",
+            synced.clone(),
+        );
+    }
+
+    /// Follows policies and namespaces until the future is dropped.
+    pub(crate) async fn follow(self: Arc<Self>) {
+        let objects = |kind: Kind| {
+            let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &kind.resource());
+            told(kind.resource().plural, watch_objects(api, watcher::Config::default()))
+        };
+        let namespaces: Api<PartialObjectMeta<ApiNamespace>> = Api::all(self.client.clone());
+        let namespaces = told("namespaces".to_owned(), watch_objects(namespaces, watcher::Config::default()));
+        let [mut workload, mut exceptions, mut traffic] = KINDS.map(|kind| Box::pin(objects(kind)));
+        let mut namespaces = pin!(namespaces);
+        let mut mirrors = Mirrors::default();
+        let mut due: Option<Instant> = None;
+        loop {
+            let settled = async {
+                match due {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let heard = tokio::select! {
+                Some(event) = workload.next() => self.take(&mut mirrors, Kind::WorkloadPolicy, event),
+                Some(event) = exceptions.next() => self.take(&mut mirrors, Kind::PolicyException, event),
+                Some(event) = traffic.next() => self.take(&mut mirrors, Kind::TrafficPolicy, event),
+                Some(event) = namespaces.next() => self.take_namespace(&mut mirrors, event),
+                () = settled => {
+                    due = None;
+                    self.put_in_force(&mut mirrors);
+                    true
+                }
+            };
+            self.metrics.synced.set(heard.into());
+            if due.is_none()
+                && mirrors.is_complete()
+                && (mirrors.policies_changed || mirrors.namespaces_changed)
+            {
+                due = Some(Instant::now() + SETTLE);
+            }
+        }
+    }
+
+    /// Takes in what a watch says of policies; whether it says anything.
+    fn take(&self, mirrors: &mut Mirrors, kind: Kind, event: watcher::Result<Event<DynamicObject>>) -> bool {
+        let Ok(event) = event else { return false };
+        let mirror = mirrors.policies.entry(kind).or_default();
+        mirrors.policies_changed |= mirror.take(event, |_, object, before| follow_one(kind, object, before));
+        true
+    }
+
+    fn take_namespace(
+        &self,
+        mirrors: &mut Mirrors,
+        event: watcher::Result<Event<PartialObjectMeta<ApiNamespace>>>,
+    ) -> bool {
+        let Ok(event) = event else { return false };
+        mirrors.namespaces_changed |= mirrors.namespaces.take(event, |key, object, before| {
+            let made = namespace(&key.name, object.metadata.labels.unwrap_or_default());
+            before.filter(|before| before.labels == made.labels).unwrap_or_else(|| Arc::new(made))
+        });
+        true
+    }
+
+    /// Puts in force what is known now.
+    fn put_in_force(&self, mirrors: &mut Mirrors) {
+        let before = self.current();
+        let mut next = InForce {
+            set: Arc::clone(&before.set),
+            digest: Arc::clone(&before.digest),
+            ..InForce::default()
+        };
+        next.namespaces = if std::mem::take(&mut mirrors.namespaces_changed) {
+            let all = mirrors.namespaces.iter();
+            Arc::new(all.map(|(key, namespace)| (key.name.clone(), Arc::clone(namespace))).collect())
+        } else {
+            Arc::clone(&before.namespaces)
+        };
+        self.metrics.namespaces.set(count(next.namespaces.len()));
+        let policies_changed = std::mem::take(&mut mirrors.policies_changed);
+        if policies_changed {
+            let all =
+                || mirrors.policies.values().flat_map(|mirror| mirror.iter().map(|(_, followed)| followed));
+            next.set = Arc::new(self.set(all().filter_map(|followed| followed.in_force.as_ref())));
+            next.digest = Digest::of(all().map(|followed| followed.latest.hash)).finish();
+            self.metrics.policies.set(count(next.set.policies().len()));
+            self.metrics.wrong.set(count(all().filter(|followed| followed.latest.said.is_none()).count()));
+        }
+        if next.digest != before.digest {
+            tracing::info!(
+                policies = next.set.policies().len(),
+                digest = &*next.digest,
+                "policies are in force"
+            );
+        }
+        self.current.store(Arc::new(next));
+        if policies_changed {
+            let policies = mirrors.policies.iter().flat_map(|(kind, mirror)| {
+                mirror.iter().map(|(key, followed)| ((*kind, key.clone()), Arc::clone(followed)))
+            });
+            self.seen.send_replace(Arc::new(Seen { policies: policies.collect() }));
+        }
+    }
+
+    fn set<'s>(&self, said: impl Iterator<Item = &'s Said>) -> PolicySet {
+        let (mut policies, mut exceptions, mut traffic) = (Vec::new(), Vec::new(), Vec::new());
+        for said in said {
+            match said {
+                Said::Policy(policy) => policies.push(Arc::clone(policy)),
+                Said::Exception(exception) => exceptions.push(exception.clone()),
+                Said::Traffic(selector) => traffic.extend(selector.clone()),
+            }
+        }
+        self.settings.apply(PolicySet::sharing(policies).excepting(exceptions).knowing(traffic))
+    }
+
+    /// The namespace of this name, if it is there, asked of the API server where no watch has told of it yet: an object
+    /// may come right behind its namespace.
+    ///
+    /// # Errors
+    /// It can't be asked in time.
+    async fn ask_for(&self, name: &str, deadline: Instant) -> Result<(), String> {
+        if self.current().namespace(name).is_some() {
+            return Ok(());
+        }
+        let api: Api<ApiNamespace> = Api::all(self.client.clone());
+        let found = timeout_at(deadline, api.get_metadata_opt(name)).await;
+        let found = found
+            .map_err(|_| format!("the labels of namespace {name} were not read in time"))?
+            .map_err(|error| format!("the labels of namespace {name} can't be read: {error}"))?;
+        if let Some(found) = found {
+            let found = Arc::new(namespace(name, found.metadata.labels.unwrap_or_default()));
+            self.current.rcu(|current| {
+                let mut namespaces = BTreeMap::clone(&current.namespaces);
+                namespaces.insert(name.to_owned(), Arc::clone(&found));
+                InForce { namespaces: Arc::new(namespaces), ..InForce::clone(current) }
+            });
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Policies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policies").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl crate::gate::Policies for Policies {
+    fn current(&self) -> Arc<InForce> {
+        Self::current(self)
+    }
+
+    fn learn(&self, namespace: &str, deadline: std::time::Instant) -> Result<(), String> {
+        // Other calls go on meanwhile on other threads.
+        tokio::task::block_in_place(|| {
+            Handle::current().block_on(self.ask_for(namespace, Instant::from_std(deadline)))
+        })
+    }
+}
+
+impl Mirrors {
+    fn is_complete(&self) -> bool {
+        self.namespaces.is_complete()
+            && KINDS.iter().all(|kind| self.policies.get(kind).is_some_and(Mirror::is_complete))
+    }
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A watch whose failures are told of once, and tried again with growing pauses.
+fn told<T: Send>(
+    plural: String,
+    watch: impl Stream<Item = watcher::Result<T>> + Send,
+) -> impl Stream<Item = watcher::Result<T>> + Send {
+    let mut failing = false;
+    watch.default_backoff().inspect(move |event| match event {
+        Ok(_) if std::mem::take(&mut failing) => tracing::info!(resource = plural, "changes are heard of again"),
+        Ok(_) => {}
+        // A watch ends now and then, and is begun anew.
+        Err(watcher::Error::WatchError(status)) if status.code == 410 => {}
+        Err(error) if !std::mem::replace(&mut failing, true) => {
+            tracing::error!(resource = plural, %error, "changes are not heard of; what was known stays in force");
+        }
+        Err(_) => {}
+    })
+}
+
+fn follow_one(kind: Kind, object: DynamicObject, before: Option<Arc<Followed>>) -> Arc<Followed> {
+    let created = object.creation_timestamp().map(|created| created.0.as_second());
+    let (generation, uid) = (object.metadata.generation, object.uid());
+    let mut value = serde_json::to_value(&object).unwrap_or_default();
+    let status = value.as_object_mut().and_then(|value| value.remove("status")).unwrap_or_default();
+    // A watch leaves them out of some objects, and what is read needs them.
+    value["apiVersion"] = kind.resource().api_version.into();
+    value["kind"] = kind.resource().kind.into();
+    let before = before.filter(|before| before.uid == uid);
+    if let Some(before) = &before
+        && before.latest.hash == crate::policies::hash_of(&value)
+    {
+        return Arc::new(Followed { generation, status, ..Followed::clone(before) });
+    }
+    let latest = compile_one(&value, created);
+    let (in_force, in_force_generation) = match (&latest.said, &before) {
+        (None, Some(before)) => (before.in_force.clone(), before.in_force_generation),
+        (said, _) => (said.clone(), generation),
+    };
+    if latest.said.is_none() {
+        let (kind, name) = (kind.resource().kind, object.name_any());
+        tracing::error!(
+            kind,
+            name,
+            still_in_force = in_force.is_some(),
+            "a policy is wrong: its status says why"
+        );
+    }
+    Arc::new(Followed { generation, uid, latest, in_force, in_force_generation, status })
+}
+
+fn namespace(name: &str, labels: BTreeMap<String, String>) -> Namespace {
+    let mut namespace = Namespace::named(name);
+    namespace.labels.extend(labels);
+    namespace
+}

@@ -1,0 +1,161 @@
+//! What is said of each policy in its `status`.
+
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::{Api, Client};
+use sallyport_admission::{NotHonoured, PolicySet};
+use sallyport_policy::{ConditionStatus, Diagnostic, Severity, StatusCondition};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::FIELD_MANAGER;
+use super::mirror::Key;
+use super::policies::{Followed, Kind, Policies};
+use crate::policies::Said;
+
+/// As much of a message is written: the API server takes 32 KiB, and nobody reads more than this.
+const MESSAGE: usize = 4096;
+
+/// Writes the statuses that are not as they should be.
+///
+/// # Errors
+/// The API server refuses one; the others are written.
+pub(super) async fn tell(client: &Client, policies: &Policies, now: i64) -> anyhow::Result<()> {
+    let seen = policies.seen().borrow().clone();
+    let set = &policies.current().set;
+    let mut failed = None;
+    for ((kind, key), followed) in &seen.policies {
+        let Some(status) = outdated(*kind, key, followed, set, now) else { continue };
+        if let Err(error) = write(client, *kind, key, &status).await {
+            failed = Some(anyhow::Error::from(error).context(format!(
+                "the status of {} {} can't be written",
+                kind.resource().kind,
+                key.name
+            )));
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+async fn write(client: &Client, kind: Kind, key: &Key, status: &Value) -> kube::Result<()> {
+    let resource = kind.resource();
+    let api: Api<DynamicObject> = if key.namespace.is_empty() {
+        Api::all_with(client.clone(), &resource)
+    } else {
+        Api::namespaced_with(client.clone(), &key.namespace, &resource)
+    };
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    match api.patch_status(&key.name, &params, &Patch::Merge(json!({ "status": status }))).await {
+        // It is gone meanwhile, and needs none.
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// What its status should say, where it says something else.
+fn outdated(kind: Kind, key: &Key, followed: &Followed, set: &PolicySet, now: i64) -> Option<Value> {
+    let (type_, holds, reason, message) = match kind {
+        Kind::WorkloadPolicy | Kind::TrafficPolicy => accepted(followed),
+        Kind::PolicyException => honoured(key, followed, set, now),
+    };
+    let status = if holds { ConditionStatus::True } else { ConditionStatus::False };
+    let said = followed.status["conditions"].as_array().cloned().unwrap_or_default();
+    let said: Vec<StatusCondition> =
+        said.into_iter().filter_map(|condition| serde_json::from_value(condition).ok()).collect();
+    let before = said.iter().find(|condition| condition.type_ == type_);
+    let since =
+        before.filter(|before| before.status == status).map(|before| before.last_transition_time.clone());
+    let condition = StatusCondition {
+        type_: type_.to_owned(),
+        status,
+        observed_generation: followed.generation,
+        last_transition_time: since.or_else(|| rfc3339(now))?,
+        reason: reason.to_owned(),
+        message,
+    };
+    if before == Some(&condition) && followed.status["observedGeneration"].as_i64() == followed.generation {
+        return None;
+    }
+    // A merge patch replaces the list whole: the conditions of others stay in it.
+    let others = said.into_iter().filter(|other| other.type_ != type_);
+    let conditions: Vec<StatusCondition> = others.chain([condition]).collect();
+    Some(json!({ "observedGeneration": followed.generation, "conditions": conditions }))
+}
+
+fn rfc3339(seconds: i64) -> Option<String> {
+    OffsetDateTime::from_unix_timestamp(seconds).ok()?.format(&Rfc3339).ok()
+}
+
+/// A condition: its type, whether it holds, the reason and the message.
+type Finding = (&'static str, bool, &'static str, String);
+
+fn accepted(followed: &Followed) -> Finding {
+    let of = |severity| {
+        let found = followed.latest.findings.iter().filter(move |found| found.severity == severity);
+        found.map(line).collect::<Vec<_>>()
+    };
+    let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
+    if followed.latest.said.is_some() {
+        let message = match warnings.as_slice() {
+            [] => "the policy is right and in force".to_owned(),
+            warnings => format!("the policy is right and in force; doubtful:\n{}", warnings.join("\n")),
+        };
+        return ("Accepted", true, "InForce", cut(message));
+    }
+    let still = match (&followed.in_force, followed.in_force_generation) {
+        (Some(_), Some(generation)) => format!("generation {generation} of it stays in force"),
+        _ => "nothing of it is in force".to_owned(),
+    };
+    ("Accepted", false, "Invalid", cut(format!("the policy is wrong, and {still}:\n{}", errors.join("\n"))))
+}
+
+fn honoured(key: &Key, followed: &Followed, set: &PolicySet, now: i64) -> Finding {
+    let Some(Said::Exception(exception)) = followed.latest.said.as_ref() else {
+        let errors: Vec<String> = followed.latest.findings.iter().map(line).collect();
+        return ("Honoured", false, "Invalid", cut(errors.join("\n")));
+    };
+    let mut refused = Vec::new();
+    let mut first = None;
+    for name in exception.policies() {
+        let policy = set.policies().iter().find(|policy| policy.name() == name);
+        let honoured =
+            policy.map_or(Err(NotHonoured::UnknownPolicy), |policy| exception.honoured_by(policy, now));
+        if let Err(reason) = honoured {
+            let why = match policy {
+                None => "there is no such WorkloadPolicy".to_owned(),
+                Some(_) => reason.to_string(),
+            };
+            refused.push(format!("{name}: {why}"));
+            first.get_or_insert(reason);
+        }
+    }
+    match first {
+        None => {
+            let message = format!("objects of namespace {} that it matches may pass", key.namespace);
+            ("Honoured", true, "InForce", message)
+        }
+        Some(reason) => ("Honoured", false, word(reason), cut(refused.join("\n"))),
+    }
+}
+
+const fn word(reason: NotHonoured) -> &'static str {
+    match reason {
+        NotHonoured::UnknownPolicy => "UnknownPolicy",
+        NotHonoured::NamespaceNotListed => "NamespaceNotListed",
+        NotHonoured::TooLong => "TooLong",
+        NotHonoured::Expired => "Expired",
+    }
+}
+
+fn line(found: &Diagnostic) -> String {
+    format!("{}: {}", found.path, found.message)
+}
+
+fn cut(mut message: String) -> String {
+    if message.len() > MESSAGE {
+        let end = (0..=MESSAGE).rev().find(|at| message.is_char_boundary(*at)).unwrap_or_default();
+        message.truncate(end);
+        message.push('…');
+    }
+    message
+}
