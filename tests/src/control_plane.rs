@@ -1,6 +1,7 @@
 //! A Kubernetes control plane without nodes: etcd and kube-apiserver, with TLS, RBAC and the default
 //! admission plugins. No controller runs, so nothing schedules pods, fills service accounts or collects garbage.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 use tokio::sync::OnceCell;
 
+use crate::audit::Deed;
 use crate::objects::Objects;
 use crate::process::Process;
 use crate::programs;
@@ -132,6 +134,22 @@ impl ControlPlane {
     /// When the log can't be read.
     pub fn audited(&self, pod: &str) -> Result<Vec<Value>> {
         audit::events_of(self.dir.path(), pod)
+    }
+
+    /// What one whom the API server takes for this user did.
+    ///
+    /// # Errors
+    /// When the audit log can't be read.
+    pub fn used(&self, user: &str) -> Result<BTreeSet<Deed>> {
+        audit::deeds(self.dir.path(), user, true)
+    }
+
+    /// And what he was not let do.
+    ///
+    /// # Errors
+    /// When the audit log can't be read.
+    pub fn refused(&self, user: &str) -> Result<BTreeSet<Deed>> {
+        audit::deeds(self.dir.path(), user, false)
     }
 
     /// The process ids of etcd and kube-apiserver.

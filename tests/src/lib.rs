@@ -4,7 +4,7 @@
 //! The programs are the ones that `make tools` puts into the cache; nothing is downloaded here.
 
 mod access;
-mod audit;
+pub mod audit;
 pub mod control_plane;
 pub mod examples;
 mod flags;

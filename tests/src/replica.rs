@@ -19,9 +19,10 @@ use crate::log::Log;
 use crate::process::Process;
 use crate::run_dir::RunDir;
 
-/// The namespace that Sallyport runs in, and its service account there.
+/// The namespace that Sallyport runs in.
 pub const NAMESPACE: &str = "sallyport";
-const ACCOUNT: &str = "system:serviceaccount:sallyport:sallyport";
+/// Whom the API server takes it for.
+pub const ACCOUNT: &str = "system:serviceaccount:sallyport:sallyport";
 
 /// A replica in a process of its own, with the rights of its service account; ended when dropped, by its id.
 pub struct Replica {

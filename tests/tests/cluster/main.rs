@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 mod certificates;
 mod policies;
 mod registration;
+mod rights;
 
 /// The program, as cargo built it beside these tests.
 fn program() -> &'static Path {
@@ -39,8 +40,9 @@ async fn cluster() -> Result<ControlPlane> {
     objects
         .apply(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } }))
         .await?;
-    let rights = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/base/rbac.yaml");
-    objects.apply_yaml(&std::fs::read_to_string(rights)?).await?;
+    for right in rights()? {
+        objects.apply(&right).await?;
+    }
     // A kind is served a moment after its definition is established.
     for (_, definition) in sallyport::crds::all() {
         eventually("a definition is established", async || {
@@ -51,6 +53,13 @@ async fn cluster() -> Result<ControlPlane> {
         .await?;
     }
     Ok(cluster)
+}
+
+/// Sallyport's rights, as its manifests give them.
+fn rights() -> Result<Vec<Value>> {
+    sallyport_tests::examples::read(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/base/rbac.yaml"),
+    )
 }
 
 /// What `find` finds, once it finds something.

@@ -66,7 +66,7 @@ pub(crate) fn configurations(set: &PolicySet, served: &[Served], terms: &Terms) 
             (!registration.rules.is_empty()).then(|| entry(call, share, &registration, namespaces, terms))
         })
     };
-    let mutating: Vec<Value> = entries(Call::Mutate).collect();
+    let mutating: Vec<Value> = entries(Call::Mutate).chain([authors(terms)]).collect();
     let validating: Vec<Value> = entries(Call::Validate).chain([policies(terms)]).collect();
     [
         configuration("MutatingWebhookConfiguration", &mutating, terms),
@@ -119,6 +119,20 @@ fn entry(
         // A later webhook may add what an earlier answer would have completed.
         entry["reinvocationPolicy"] = json!("IfNeeded");
     }
+    entry
+}
+
+/// What has the author of an exception put on record.
+fn authors(terms: &Terms) -> Value {
+    let rules = [json!({
+        "apiGroups": [sallyport_policy::GROUP],
+        "apiVersions": ["*"],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": ["policyexceptions"],
+        "scope": "*",
+    })];
+    let mut entry = webhook("authors.sallyport.dev", "/mutate", &rules, terms);
+    entry["reinvocationPolicy"] = json!("Never");
     entry
 }
 
