@@ -31,7 +31,7 @@ pub struct ControlPlane {
     ca_pem: String,
     url: String,
     kubeconfig: PathBuf,
-    _port: TcpSocket,
+    port: TcpSocket,
     dir: RunDir,
 }
 
@@ -64,17 +64,32 @@ impl ControlPlane {
         let kubeconfig = dir.path().join("kubeconfig");
         fs::write(&kubeconfig, access::kubeconfig(&url, dir.path(), None).to_string())?;
 
-        let etcd = Process::start("etcd", &programs::find("etcd")?, &flags::etcd(), dir.path())?;
-        let apiserver = Process::start(
-            "kube-apiserver",
-            &programs::find("kube-apiserver")?,
-            &flags::apiserver(port.local_addr()?.port()),
-            dir.path(),
-        )?;
-        let mut started = Self { apiserver, etcd, config, ca_pem, url, kubeconfig, _port: port, dir };
+        let etcd = start_etcd(&dir)?;
+        let apiserver = start_apiserver(&dir, &port)?;
+        let mut started = Self { apiserver, etcd, config, ca_pem, url, kubeconfig, port, dir };
         started.wait_until_ready().await?;
         started.complete_namespace("default").await?;
         Ok(started)
+    }
+
+    /// Ends the API server at once, and starts another in its place.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub async fn restart_apiserver(&mut self) -> Result<()> {
+        self.apiserver.kill()?;
+        self.apiserver = start_apiserver(&self.dir, &self.port)?;
+        self.wait_until_ready().await
+    }
+
+    /// Ends etcd at once, and starts another over the same data.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub async fn restart_etcd(&mut self) -> Result<()> {
+        self.etcd.kill()?;
+        self.etcd = start_etcd(&self.dir)?;
+        self.wait_until_ready().await
     }
 
     /// A new client that may do everything. It belongs to the runtime that it is made in: each test has its own.
@@ -199,6 +214,15 @@ impl ControlPlane {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+}
+
+fn start_etcd(dir: &RunDir) -> Result<Process> {
+    Process::start("etcd", &programs::find("etcd")?, &flags::etcd(), dir.path())
+}
+
+fn start_apiserver(dir: &RunDir, port: &TcpSocket) -> Result<Process> {
+    let args = flags::apiserver(port.local_addr()?.port());
+    Process::start("kube-apiserver", &programs::find("kube-apiserver")?, &args, dir.path())
 }
 
 /// A port that stays ours from here on: bound but not listened on, and shared with the API server, which

@@ -1,55 +1,14 @@
 //! Certificates are made, kept and renewed without a call being lost.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sallyport_tests::control_plane::ControlPlane;
-use sallyport_tests::objects::Objects;
 use sallyport_tests::replica::{NAMESPACE, Replica, Service};
 use serde_json::{Value, json};
 
+use crate::load::Load;
 use crate::{cluster, eventually, pod, policy, program};
-
-/// Creates pods all the time, without storing them, from several clients.
-struct Load {
-    stop: Arc<AtomicBool>,
-    answered: Arc<AtomicUsize>,
-    tasks: Vec<tokio::task::JoinHandle<Result<()>>>,
-}
-
-impl Load {
-    fn start(cluster: &ControlPlane, namespace: &str) -> Self {
-        let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let tasks = (0..4).map(|_| {
-            let (objects, namespace) = (cluster.objects(), namespace.to_owned());
-            let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
-            tokio::spawn(async move { ask(&objects, &namespace, &stop, &answered).await })
-        });
-        let tasks = tasks.collect();
-        Self { stop, answered, tasks }
-    }
-
-    /// Ends it: how many were answered. An error if one was not, or not as the policy says.
-    async fn end(self) -> Result<usize> {
-        self.stop.store(true, Ordering::Relaxed);
-        for task in self.tasks {
-            task.await??;
-        }
-        Ok(self.answered.load(Ordering::Relaxed))
-    }
-}
-
-async fn ask(objects: &Objects, namespace: &str, stop: &AtomicBool, answered: &AtomicUsize) -> Result<()> {
-    while !stop.load(Ordering::Relaxed) {
-        let made = objects.dry_run_create(&pod(namespace, &json!({}))).await.context("a call was lost")?;
-        ensure!(made["metadata"]["labels"]["given"] == "first", "a pod was not completed: {made}");
-        answered.fetch_add(1, Ordering::Relaxed);
-    }
-    Ok(())
-}
 
 fn secret() -> Value {
     json!({
@@ -112,7 +71,8 @@ async fn certificates_and_authorities_change_and_replicas_come_and_go_without_a_
         running.remove(0);
     }
     let answered = load.end().await?;
-    ensure!(answered > 50, "only {answered} calls were made meanwhile");
+    ensure!(answered.lost == 0, "{} calls were lost; the last: {}", answered.lost, answered.last);
+    ensure!(answered.answered > 50, "only {} calls were made meanwhile", answered.answered);
     Ok(())
 }
 

@@ -11,7 +11,9 @@ use sallyport_tests::replica::NAMESPACE;
 use serde_json::{Value, json};
 
 mod certificates;
+mod load;
 mod policies;
+mod recovery;
 mod registration;
 mod rights;
 
