@@ -18,6 +18,7 @@ pub(crate) fn write_policy(folder: &Path) -> Result<()> {
         { "group": "", "resources": ["pods", "namespaces", "secrets"] },
         { "group": "admissionregistration.k8s.io" },
         { "group": "coordination.k8s.io" },
+        { "group": "events.k8s.io" },
         { "group": "rbac.authorization.k8s.io" },
         { "group": "sallyport.dev" },
     ]);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use kube::api::{
-    ApiResource, DeleteParams, DynamicObject, GetParams, GroupVersionKind, Patch, PatchParams, PostParams,
-    Request, Resource, TypeMeta,
+    ApiResource, DeleteParams, DynamicObject, GetParams, GroupVersionKind, ListParams, Patch, PatchParams,
+    PostParams, Request, Resource, TypeMeta,
 };
 use kube::client::Body;
 use kube::core::Status;
@@ -102,6 +102,16 @@ impl Objects {
     pub async fn get(&self, object: &Value) -> Result<Value, Error> {
         let request = self.path(object).await?.get(name(object), &GetParams::default());
         self.client.request(request.map_err(Error::BuildRequest)?).await
+    }
+
+    /// All objects of this kind in this namespace.
+    ///
+    /// # Errors
+    /// As for [`create`](Self::create).
+    pub async fn list(&self, object: &Value) -> Result<Vec<Value>, Error> {
+        let request = self.path(object).await?.list(&ListParams::default()).map_err(Error::BuildRequest)?;
+        let mut list: Value = self.client.request(request).await?;
+        Ok(list["items"].as_array_mut().map(std::mem::take).unwrap_or_default())
     }
 
     /// Deletes the object of this kind and name, at once where nothing holds it. Returns what the API server answers.

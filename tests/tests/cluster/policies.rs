@@ -42,6 +42,14 @@ async fn a_policy_that_is_wrong_takes_nothing_away() -> Result<()> {
     ensure!(message.contains("spec.mutate[label].when"), "{message}");
     sallyport(&cluster, &["resume"])?;
     eventually("what was right stays in force", async || (given().await? == "first").then_some(())).await?;
+    let events =
+        json!({ "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": { "namespace": "default" } });
+    eventually("an Event tells of it", async || {
+        let found = objects.list(&events).await.ok()?;
+        let mut of_policy = found.iter().filter(|event| event["regarding"]["name"] == "team");
+        of_policy.any(|event| event["type"] == "Warning" && event["reason"] == "Invalid").then_some(())
+    })
+    .await?;
     let other = condition(&cluster, &policy("other", ""), "Accepted").await?;
     ensure!(other["status"] == "True", "{other}");
     Ok(())

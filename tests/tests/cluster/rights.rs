@@ -64,8 +64,10 @@ async fn every_right_is_used_and_none_is_missing() -> Result<()> {
         "its author is on record: {made}"
     );
     // What is changed is changed back, what is asked for is renewed, and a namespace is asked about that is new.
-    objects.merge(&policy("team", ""), &json!({ "spec": { "mode": "Audit" } })).await?;
-    condition(&cluster, &policy("team", ""), "Accepted").await?;
+    for mode in ["Audit", "Enforce", "Audit"] {
+        objects.merge(&policy("team", ""), &json!({ "spec": { "mode": mode } })).await?;
+        condition(&cluster, &policy("team", ""), "Accepted").await?;
+    }
     let secret = json!({ "apiVersion": "v1", "kind": "Secret",
         "metadata": { "name": "sallyport-certificates", "namespace": "sallyport" } });
     let renew = json!({ "metadata": { "annotations": { "sallyport.dev/renew": "certificate" } } });

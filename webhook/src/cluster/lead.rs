@@ -17,9 +17,11 @@ use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
 };
 use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIResourceList, OwnerReference};
 use kube::api::{ApiResource, DynamicObject, ListParams, ObjectMeta, PartialObjectMeta, PostParams};
+use kube::runtime::events::{Event as Happening, EventType, Recorder};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch_objects};
 use kube::{Api, Client, Resource};
@@ -50,6 +52,7 @@ pub(crate) enum Trust {
 /// Whoever leads.
 pub(crate) struct Leader {
     pub(crate) client: Client,
+    pub(crate) recorder: Recorder,
     /// Sallyport's own.
     pub(crate) namespace: String,
     pub(crate) policies: Arc<Policies>,
@@ -156,7 +159,7 @@ impl Leader {
             }
             Trust::CertManager(_) => {}
         }
-        status::tell(&self.client, &self.policies, now).await?;
+        status::tell(&self.client, &self.recorder, &self.policies, now).await?;
         if let Some(until) = self.paused_until().await?.filter(|until| *until > now) {
             if !std::mem::replace(&mut memory.paused, true) {
                 tracing::warn!(until, "paused: nothing is registered until then, in Unix seconds");
@@ -256,6 +259,22 @@ impl Leader {
             .await
             .with_context(|| format!("{kind} can't be changed"))?;
         tracing::info!(kind, "the registration was changed");
+        let happening = Happening {
+            type_: EventType::Normal,
+            reason: "Changed".to_owned(),
+            note: Some("the registration is as the policies in force ask for again".to_owned()),
+            action: "Register".to_owned(),
+            secondary: None,
+        };
+        let about = ObjectReference {
+            api_version: Some(resource.api_version),
+            kind: Some(resource.kind),
+            name: Some(NAME.to_owned()),
+            uid: changed.metadata.uid,
+            ..ObjectReference::default()
+        };
+        // One that is lost changes nothing.
+        let _ = self.recorder.publish(&happening, &about).await;
         Ok(())
     }
 

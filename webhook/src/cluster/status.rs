@@ -1,6 +1,8 @@
-//! What is said of each policy in its `status`.
+//! What is said of each policy in its `status`, and in an Event where that changes.
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Client};
 use sallyport_admission::{NotHonoured, PolicySet};
 use sallyport_policy::{ConditionStatus, Diagnostic, Severity, StatusCondition};
@@ -15,18 +17,32 @@ use crate::policies::Said;
 
 /// As much of a message is written: the API server takes 32 KiB, and nobody reads more than this.
 const MESSAGE: usize = 4096;
+/// And as much in an Event, which takes 1 KiB.
+const NOTE: usize = 1000;
 
 /// Writes the statuses that are not as they should be.
 ///
 /// # Errors
 /// The API server refuses one; the others are written.
-pub(super) async fn tell(client: &Client, policies: &Policies, now: i64) -> anyhow::Result<()> {
+pub(super) async fn tell(
+    client: &Client,
+    recorder: &Recorder,
+    policies: &Policies,
+    now: i64,
+) -> anyhow::Result<()> {
     let seen = policies.seen().borrow().clone();
     let set = &policies.current().set;
     let mut failed = None;
     for ((kind, key), followed) in &seen.policies {
-        let Some(status) = outdated(*kind, key, followed, set, now) else { continue };
-        if let Err(error) = write(client, *kind, key, &status).await {
+        let Some(Outdated { status, condition, turned }) = outdated(*kind, key, followed, set, now) else {
+            continue;
+        };
+        let written = write(client, *kind, key, &status).await;
+        if turned && written.is_ok() {
+            // An Event that is lost changes nothing: the status says the same.
+            let _ = recorder.publish(&event(&condition), &reference(*kind, key, followed)).await;
+        }
+        if let Err(error) = written {
             failed = Some(anyhow::Error::from(error).context(format!(
                 "the status of {} {} can't be written",
                 kind.resource().kind,
@@ -52,8 +68,41 @@ async fn write(client: &Client, kind: Kind, key: &Key, status: &Value) -> kube::
     }
 }
 
+/// A policy whose status says something else than it should.
+struct Outdated {
+    status: Value,
+    /// What it should say.
+    condition: StatusCondition,
+    /// Whether that is for the better or for the worse, so that somebody should hear of it.
+    turned: bool,
+}
+
+/// The Event about a condition that has turned.
+fn event(condition: &StatusCondition) -> Event {
+    let holds = condition.status == ConditionStatus::True;
+    Event {
+        type_: if holds { EventType::Normal } else { EventType::Warning },
+        reason: condition.reason.clone(),
+        note: Some(cut(condition.message.clone(), NOTE)),
+        action: "Compile".to_owned(),
+        secondary: None,
+    }
+}
+
+fn reference(kind: Kind, key: &Key, followed: &Followed) -> ObjectReference {
+    let resource = kind.resource();
+    ObjectReference {
+        api_version: Some(resource.api_version),
+        kind: Some(resource.kind),
+        name: Some(key.name.clone()),
+        namespace: Some(key.namespace.clone()).filter(|namespace| !namespace.is_empty()),
+        uid: followed.uid.clone(),
+        ..ObjectReference::default()
+    }
+}
+
 /// What its status should say, where it says something else.
-fn outdated(kind: Kind, key: &Key, followed: &Followed, set: &PolicySet, now: i64) -> Option<Value> {
+fn outdated(kind: Kind, key: &Key, followed: &Followed, set: &PolicySet, now: i64) -> Option<Outdated> {
     let (type_, holds, reason, message) = match kind {
         Kind::WorkloadPolicy | Kind::TrafficPolicy => accepted(followed),
         Kind::PolicyException => honoured(key, followed, set, now),
@@ -76,10 +125,12 @@ fn outdated(kind: Kind, key: &Key, followed: &Followed, set: &PolicySet, now: i6
     if before == Some(&condition) && followed.status["observedGeneration"].as_i64() == followed.generation {
         return None;
     }
+    let turned = before.map_or(!holds, |before| before.status != status);
     // A merge patch replaces the list whole: the conditions of others stay in it.
-    let others = said.into_iter().filter(|other| other.type_ != type_);
-    let conditions: Vec<StatusCondition> = others.chain([condition]).collect();
-    Some(json!({ "observedGeneration": followed.generation, "conditions": conditions }))
+    let others = said.iter().filter(|other| other.type_ != type_);
+    let conditions: Vec<&StatusCondition> = others.chain([&condition]).collect();
+    let status = json!({ "observedGeneration": followed.generation, "conditions": conditions });
+    Some(Outdated { status, condition, turned })
 }
 
 fn rfc3339(seconds: i64) -> Option<String> {
@@ -100,19 +151,24 @@ fn accepted(followed: &Followed) -> Finding {
             [] => "the policy is right and in force".to_owned(),
             warnings => format!("the policy is right and in force; doubtful:\n{}", warnings.join("\n")),
         };
-        return ("Accepted", true, "InForce", cut(message));
+        return ("Accepted", true, "InForce", cut(message, MESSAGE));
     }
     let still = match (&followed.in_force, followed.in_force_generation) {
         (Some(_), Some(generation)) => format!("generation {generation} of it stays in force"),
         _ => "nothing of it is in force".to_owned(),
     };
-    ("Accepted", false, "Invalid", cut(format!("the policy is wrong, and {still}:\n{}", errors.join("\n"))))
+    (
+        "Accepted",
+        false,
+        "Invalid",
+        cut(format!("the policy is wrong, and {still}:\n{}", errors.join("\n")), MESSAGE),
+    )
 }
 
 fn honoured(key: &Key, followed: &Followed, set: &PolicySet, now: i64) -> Finding {
     let Some(Said::Exception(exception)) = followed.latest.said.as_ref() else {
         let errors: Vec<String> = followed.latest.findings.iter().map(line).collect();
-        return ("Honoured", false, "Invalid", cut(errors.join("\n")));
+        return ("Honoured", false, "Invalid", cut(errors.join("\n"), MESSAGE));
     };
     let mut refused = Vec::new();
     let mut first = None;
@@ -134,7 +190,7 @@ fn honoured(key: &Key, followed: &Followed, set: &PolicySet, now: i64) -> Findin
             let message = format!("objects of namespace {} that it matches may pass", key.namespace);
             ("Honoured", true, "InForce", message)
         }
-        Some(reason) => ("Honoured", false, word(reason), cut(refused.join("\n"))),
+        Some(reason) => ("Honoured", false, word(reason), cut(refused.join("\n"), MESSAGE)),
     }
 }
 
@@ -151,9 +207,9 @@ fn line(found: &Diagnostic) -> String {
     format!("{}: {}", found.path, found.message)
 }
 
-fn cut(mut message: String) -> String {
-    if message.len() > MESSAGE {
-        let end = (0..=MESSAGE).rev().find(|at| message.is_char_boundary(*at)).unwrap_or_default();
+fn cut(mut message: String, most: usize) -> String {
+    if message.len() > most {
+        let end = (0..=most).rev().find(|at| message.is_char_boundary(*at)).unwrap_or_default();
         message.truncate(end);
         message.push('…');
     }

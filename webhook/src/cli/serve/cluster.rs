@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use kube::runtime::events::{Recorder, Reporter};
 use sallyport_policy::Duration;
 use tokio::sync::watch;
 
@@ -145,7 +146,9 @@ pub(super) async fn serve(
     let elector = Elector::new(client.clone(), &namespace, NAME, format!("{name}_{}", std::process::id()));
     let (send, held) = watch::channel(false);
     let election = tokio::spawn(elector.clone().run(send));
+    let reporter = Reporter { controller: NAME.to_owned(), instance: Some(name) };
     let leader = Leader {
+        recorder: Recorder::new(client.clone(), reporter),
         client,
         namespace,
         policies,
