@@ -16,6 +16,7 @@ mod policies;
 mod recovery;
 mod registration;
 mod rights;
+mod simulation;
 
 /// The program, as cargo built it beside these tests.
 fn program() -> &'static Path {

@@ -1,7 +1,9 @@
-//! Objects from files put to policies: reading both, and judging on all of the machine's processors.
+//! Objects put to policies, from files or a cluster: reading both, and judging on all of the machine's processors.
 
 use std::io;
 use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 
 use anyhow::bail;
@@ -11,8 +13,9 @@ use super::judge::{Judged, Terms, judge};
 use super::misspelt::misspelt;
 use super::progress::Progress;
 use super::{ObjectArgs, check, is_stdin, named, terminal};
+use crate::cluster::{connect, inventory};
 use crate::policies::{Loaded, load};
-use crate::source::{Document, read};
+use crate::source::{Document, SourceText, parse, read};
 
 /// Documents that a thread judges at a time.
 const SHARE: usize = 64;
@@ -53,14 +56,43 @@ impl Bench {
         if !documents.iter().any(is_judged) {
             bail!("no objects in {}: policies go after --policies, objects after them", named(&args.objects));
         }
+        Ok(Some(Self::of(loaded, documents, &args.namespace)))
+    }
+
+    /// Reads a cluster's objects, and its policies where none are given. `None` where something is wrong with the
+    /// policies, which has been told by then.
+    pub(super) fn read_cluster(
+        policies: &[PathBuf],
+        kubeconfig: Option<&Path>,
+    ) -> anyhow::Result<Option<Self>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (client, _) = runtime.block_on(connect(kubeconfig))?;
+        let (documents, errors) = if policies.is_empty() {
+            (of_cluster(&runtime.block_on(inventory::policies(&client))?), Vec::new())
+        } else {
+            read(policies)
+        };
+        let loaded = load(documents, &errors);
+        if check::tell(&loaded, false)? {
+            return Ok(None);
+        }
+        if loaded.set.policies().is_empty() {
+            bail!(
+                "there are no WorkloadPolicies in the cluster: to try some that are in files, give --policies"
+            );
+        }
+        let objects = runtime.block_on(inventory::objects(&client, &loaded.set))?;
+        Ok(Some(Self::of(loaded, of_cluster(&objects), "default")))
+    }
+
+    fn of(loaded: Loaded, documents: Vec<Document>, namespace: &str) -> Self {
         // Namespaces among the objects describe themselves.
         let described = load(documents.iter().filter(|d| d.kind() == "Namespace").cloned().collect(), &[]);
         let mut loaded = loaded;
         for (name, namespace) in described.namespaces {
             loaded.namespaces.entry(name).or_insert(namespace);
         }
-        let terms = Terms::creation(&args.namespace);
-        Ok(Some(Self { loaded, documents, terms }))
+        Self { loaded, documents, terms: Terms::creation(namespace) }
     }
 
     /// Decides about every object, and about the pod of every controller: `each` is given both, in the order of the
@@ -98,4 +130,10 @@ impl Bench {
 /// Sallyport's own resources are what objects are put to, and no objects here.
 fn is_judged(document: &Document) -> bool {
     !document.api_version().starts_with(GROUP)
+}
+
+/// Objects of a cluster as documents: their places are named after them.
+fn of_cluster(objects: &[serde_json::Value]) -> Vec<Document> {
+    let text = |object: &serde_json::Value| Arc::new(SourceText::of_value("cluster", object));
+    objects.iter().flat_map(|object| parse(&text(object)).0).collect()
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -24,8 +25,22 @@ const TOP: usize = 5;
 
 #[derive(Args)]
 pub(super) struct SimulateArgs {
-    #[command(flatten)]
-    objects: ObjectArgs,
+    /// Policies: files or folders, - for standard input; the cluster's own, where its objects are asked for. May be given
+    /// more than once
+    #[arg(long, short, required_unless_present_any = ["cluster", "kubeconfig"], value_name = "POLICIES")]
+    policies: Vec<PathBuf>,
+    /// Objects: files or folders, - for standard input
+    #[arg(required_unless_present_any = ["cluster", "kubeconfig"], conflicts_with_all = ["cluster", "kubeconfig"], value_name = "OBJECTS")]
+    objects: Vec<PathBuf>,
+    /// The namespace of objects that name none
+    #[arg(long, short, default_value = "default", value_name = "NAME")]
+    namespace: String,
+    /// The objects of the cluster that kubectl reaches, of which nothing is changed
+    #[arg(long)]
+    cluster: bool,
+    /// The same, of the cluster of this kubeconfig
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
     /// Show every object, with what would be said of it
     #[arg(long)]
     details: bool,
@@ -34,8 +49,23 @@ pub(super) struct SimulateArgs {
     output: ReportOutput,
 }
 
+impl SimulateArgs {
+    fn files(&self) -> ObjectArgs {
+        ObjectArgs {
+            policies: self.policies.clone(),
+            objects: self.objects.clone(),
+            namespace: self.namespace.clone(),
+        }
+    }
+}
+
 pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Ending> {
-    let Some(mut bench) = Bench::read(&args.objects)? else { return Ok(Ending::BadInput) };
+    let bench = if args.cluster || args.kubeconfig.is_some() {
+        Bench::read_cluster(&args.policies, args.kubeconfig.as_deref())?
+    } else {
+        Bench::read(&args.files())?
+    };
+    let Some(mut bench) = bench else { return Ok(Ending::BadInput) };
     let mut summary = Summary::default();
     for policy in bench.loaded.set.policies() {
         for (source, mode) in policy.entries() {

@@ -367,7 +367,7 @@ where
 }
 
 /// All resources of all groups and versions, each once.
-async fn discover(client: &Client) -> kube::Result<Vec<Served>> {
+pub(super) async fn discover(client: &Client) -> kube::Result<Vec<Served>> {
     let mut lists = Vec::new();
     for version in client.list_core_api_versions().await?.versions {
         lists.push(client.list_core_api_resources(&version).await?);

@@ -7,6 +7,7 @@
 
 mod certificates;
 mod connect;
+pub(crate) mod inventory;
 mod lead;
 mod lease;
 mod mirror;

@@ -103,7 +103,7 @@ struct Mirrors {
     namespaces_changed: bool,
 }
 
-const KINDS: [Kind; 3] = [Kind::WorkloadPolicy, Kind::PolicyException, Kind::TrafficPolicy];
+pub(super) const KINDS: [Kind; 3] = [Kind::WorkloadPolicy, Kind::PolicyException, Kind::TrafficPolicy];
 
 impl Policies {
     /// Those of this cluster, of which none are known yet: see [`follow`](Self::follow).
