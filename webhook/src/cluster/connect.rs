@@ -11,9 +11,10 @@ use kube::{Client, Config};
 const READ: Duration = Duration::from_secs(320);
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// A client as the kubeconfig says; without one, as `$KUBECONFIG`, `~/.kube/config` or the pod's service account does.
-/// Also its namespace: the pod's own, in a cluster.
-pub(crate) async fn connect(kubeconfig: Option<&Path>) -> anyhow::Result<(Client, String)> {
+/// A client as the kubeconfig says; without one, as the pod's service account or kubectl's configuration does. In a pod
+/// also the pod's namespace; what a kubeconfig says of one is for those who type.
+pub(crate) async fn connect(kubeconfig: Option<&Path>) -> anyhow::Result<(Client, Option<String>)> {
+    let mut namespace = None;
     let mut config = match kubeconfig {
         Some(path) => {
             let file = Kubeconfig::read_from(path)?;
@@ -21,12 +22,17 @@ pub(crate) async fn connect(kubeconfig: Option<&Path>) -> anyhow::Result<(Client
                 .await
                 .with_context(|| format!("{} is no kubeconfig of use", path.display()))?
         }
+        None if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() => {
+            let config = Config::incluster().context("the pod's service account is of no use")?;
+            namespace = Some(config.default_namespace.clone());
+            config
+        }
         None => {
-            Config::infer().await.context("no cluster is known: run in a pod, or give --kubeconfig FILE")?
+            let inferred = Config::infer().await;
+            inferred.context("no cluster is known: run in a pod, or give --kubeconfig FILE")?
         }
     };
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(READ);
-    let namespace = config.default_namespace.clone();
     Ok((Client::try_from(config)?, namespace))
 }

@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use futures_util::{Stream, StreamExt as _};
@@ -29,7 +29,7 @@ use sallyport_admission::GroupVersionKind;
 use sallyport_admission::registration::Served;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::certificates::Secrets;
 use super::lease::Held;
@@ -75,6 +75,8 @@ struct Memory {
 
 /// A pass is made again after so long, whatever happens.
 const AGAIN: Duration = Duration::from_secs(60);
+/// What takes longer than this hangs.
+const LONGEST: Duration = Duration::from_secs(60);
 /// And so long after one that failed.
 const AGAIN_AFTER_FAILURE: Duration = Duration::from_secs(2);
 /// How long what the API server serves is taken to stay the same.
@@ -109,7 +111,8 @@ impl Leader {
         let mut failing = false;
         loop {
             seen.mark_unchanged();
-            let again = match self.pass(&mut memory).await {
+            let pass = timeout(LONGEST, self.pass(&mut memory)).await;
+            let again = match pass.unwrap_or_else(|_| Err(anyhow!("the API server does not answer"))) {
                 Ok(due) => {
                     if std::mem::take(&mut failing) {
                         tracing::info!("the cluster is as it should be again");

@@ -76,7 +76,9 @@ pub(super) async fn serve(
 ) -> anyhow::Result<Drained> {
     let ours = &args.cluster;
     let (client, namespace) = connect(ours.kubeconfig.as_deref()).await?;
-    let namespace = args.namespace.clone().unwrap_or(namespace);
+    let namespace = args.namespace.clone().or(namespace);
+    let namespace =
+        namespace.context("which namespace is Sallyport's own? outside of a pod give --namespace NAME")?;
     if !settings.spared.contains(&namespace) {
         settings.spared.push(namespace.clone());
     }
@@ -159,7 +161,11 @@ pub(super) async fn serve(
         owner: ours.owner.clone(),
     };
     tasks.spawn(leader.run(held));
-    let drained = listening.run().await;
+    let drained = tokio::select! {
+        drained = listening.run() => drained,
+        // None of them ends but by a bug, and without one of them this replica would slowly become wrong.
+        ended = tasks.join_next() => bail!("a part of the program has ended, which is a bug: {ended:?}"),
+    };
     election.abort();
     elector.release().await;
     Ok(drained)
