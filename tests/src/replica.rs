@@ -101,6 +101,14 @@ impl Replica {
         self.process.ask_to_end()
     }
 
+    /// How many bytes of memory it has that are its own now.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        self.process.resident_bytes()
+    }
+
     /// Ends it at once: SIGKILL.
     ///
     /// # Errors

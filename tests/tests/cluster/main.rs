@@ -17,6 +17,7 @@ mod recovery;
 mod registration;
 mod rights;
 mod simulation;
+mod size;
 
 /// The program, as cargo built it beside these tests.
 fn program() -> &'static Path {
