@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use sallyport_traffic::TrafficPolicySpec;
 use sallyport_traffic::edit::{
-    Facts, IdentityHeaders, Operation, RequestEdits, apply, as_header_value, is_framing,
+    Facts, Gone, IdentityHeaders, Operation, RequestEdits, apply, as_header_value, is_framing,
 };
 use sallyport_traffic::request::{
     ClientAddress, HeaderList, Request, Sole, cookie, dialect, parameter, plain, source_address,
@@ -135,7 +135,7 @@ fn edits(headers: &HeaderList<'_>) {
         claim: &claim,
     };
     let claims = [("x-user-id", Cow::Borrowed(&b"ada"[..]))];
-    let changes = EDITS.changes(&claims, &facts, Vec::new());
+    let changes = EDITS.changes(&claims, &facts, Gone::default());
     let mut edited: Vec<_> = headers.iter().map(|(n, v)| (Cow::Borrowed(n), Cow::Borrowed(v))).collect();
     let operations = changes.operations(headers);
     for operation in &operations {

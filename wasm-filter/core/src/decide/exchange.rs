@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::taken::Taken;
 use super::token::Token;
-use crate::edit::{Facts, Operation};
+use crate::edit::{Facts, Header, Operation, apply};
 use crate::limit::fields::is_list;
 use crate::program::Program;
 use crate::request::{ClientAddress, HeaderList, Request};
@@ -18,7 +18,7 @@ pub struct Exchange {
     pub(super) tokens: Vec<SignedInWith>,
     pub(super) client: Option<ClientAddress>,
     pub(super) correlation: Option<Vec<u8>>,
-    /// Fields that tell of limits.
+    /// Fields that tell of limits, and when it is worth asking again.
     pub(super) limit_fields: Vec<(&'static str, String)>,
 }
 
@@ -74,14 +74,9 @@ impl Exchange {
                 claims.push((header.as_str(), Cow::Borrowed(payload.as_slice())));
             }
         }
-        let mut gone = Vec::new();
-        if let Some(jwt) = &program.jwt {
-            let taken = Taken::of(jwt, request, &self.tokens);
-            gone = taken.headers(request);
-            taken.rest(request, &mut each);
-        }
+        let gone = program.jwt.as_ref().map(|jwt| Taken::of(jwt, request, &self.tokens).gone(request));
         let find = |provider: &str, path: &[String]| self.claim_text(program, provider, path);
-        let changes = program.request.changes(&claims, &self.facts(request, &find), gone);
+        let changes = program.request.changes(&claims, &self.facts(request, &find), gone.unwrap_or_default());
         for operation in changes.operations(request.headers) {
             each(&operation);
         }
@@ -134,12 +129,18 @@ impl Exchange {
         let request = Request::of(&request);
         let find = |provider: &str, path: &[String]| self.claim_text(program, provider, path);
         let changes = program.response.changes(&self.facts(&request, &find));
-        for operation in changes.operations(headers) {
-            each(&operation);
-        }
-        for (name, value) in &self.limit_fields {
-            let (name, value) = (name.as_bytes(), value.as_bytes());
-            each(&if is_list(name) { Operation::Add(name, value) } else { Operation::Replace(name, value) });
+        self.limit_fields.iter().for_each(|field| each(&tells(field)));
+        // The policy has the last word, on what the filter itself tells too: as in answers of its own.
+        let is_changed = |(name, _): &(&str, String)| changes.is_about(name.as_bytes());
+        if self.limit_fields.iter().any(is_changed) {
+            let pairs = headers.iter().map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value)));
+            let mut with_ours: Vec<Header<'_>> = pairs.collect();
+            let ours: Vec<Operation<'_>> = self.limit_fields.iter().map(tells).collect();
+            apply(&mut with_ours, &ours);
+            let list = HeaderList::from_pairs(with_ours.iter().map(|(name, value)| (&**name, &**value)));
+            changes.operations(&list).iter().for_each(each);
+        } else {
+            changes.operations(headers).iter().for_each(each);
         }
     }
 
@@ -163,6 +164,12 @@ impl Exchange {
         let text = claim(&with.token.claims, path).and_then(scalar)?;
         Some(Cow::Borrowed(text.as_bytes()))
     }
+}
+
+/// A field that tells of limits, beside what others tell where it is a list.
+fn tells<'f>((name, value): &'f (&'static str, String)) -> Operation<'f> {
+    let (name, value) = (name.as_bytes(), value.as_bytes());
+    if is_list(name) { Operation::Add(name, value) } else { Operation::Replace(name, value) }
 }
 
 /// A claim of a provider's accepted token, by the names that lead to it.

@@ -1,8 +1,10 @@
 //! What an application should not see of a request: tokens, and what would have it see another request than the one that
 //! passed.
 
+use std::borrow::Cow;
+
 use super::exchange::SignedInWith;
-use crate::edit::Operation;
+use crate::edit::{Action, Change, Gone};
 use crate::program::JwtProgram;
 use crate::request::{Request, alike, without_parameters};
 use crate::token::Place;
@@ -54,8 +56,16 @@ impl<'a> Taken<'a> {
         })
     }
 
+    /// What goes of the request's headers.
+    pub(super) fn gone<'h>(&self, request: &Request<'h>) -> Gone<'h> {
+        let mut left = Vec::new();
+        left.extend(self.cookies(request));
+        left.extend(self.path(request));
+        Gone { names: self.headers(request), left }
+    }
+
     /// The headers that go, each as it stands there.
-    pub(super) fn headers<'h>(&self, request: &Request<'h>) -> Vec<&'h [u8]> {
+    fn headers<'h>(&self, request: &Request<'h>) -> Vec<&'h [u8]> {
         let is_taken = |name: &[u8], value: &[u8]| {
             let is_cleared = |place: &Place| match place {
                 Place::Header { name: own, scheme } => {
@@ -71,16 +81,32 @@ impl<'a> Taken<'a> {
         request.headers.iter().filter(|(name, value)| is_taken(name, value)).map(|(name, _)| name).collect()
     }
 
-    /// What becomes of cookies and of the query. Each operation replaces the whole: one takes away all that stood there.
-    pub(super) fn rest(&self, request: &Request<'_>, each: &mut impl FnMut(&Operation<'_>)) {
+    /// What is left of the cookies, if some go.
+    fn cookies<'h>(&self, request: &Request<'_>) -> Option<Change<'h>> {
+        if !self.places().any(|place| matches!(place, Place::Cookie(_))) {
+            return None;
+        }
         let is_cookie = |key: &[u8]| {
             self.is_cleared(key, |place| match place {
                 Place::Cookie(name) => Some(name.as_ref()),
                 Place::Header { .. } | Place::QueryParameter(_) => None,
             })
         };
-        if self.places().any(|place| matches!(place, Place::Cookie(_))) {
-            take_cookies(is_cookie, request, each);
+        let pairs = request.headers.values(b"cookie").flat_map(|value| value.split(|byte| *byte == b';'));
+        let pairs = pairs.map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty());
+        let (taken, kept): (Vec<_>, Vec<_>) = pairs.partition(|pair| {
+            let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+            pair.get(..end).is_some_and(|key| is_cookie(key.trim_ascii()))
+        });
+        let left = (!kept.is_empty()).then(|| kept.join(&b"; "[..]));
+        (!taken.is_empty()).then(|| replace(b"cookie", left))
+    }
+
+    /// What is left of the path, if parameters of its query go.
+    fn path<'h>(&self, request: &Request<'_>) -> Option<Change<'h>> {
+        let query = request.path.query()?;
+        if !self.places().any(|place| matches!(place, Place::QueryParameter(_))) {
+            return None;
         }
         let is_parameter = |key: &[u8]| {
             self.is_cleared(key, |place| match place {
@@ -88,15 +114,10 @@ impl<'a> Taken<'a> {
                 Place::Header { .. } | Place::Cookie(_) => None,
             })
         };
-        let Some(query) = request.path.query() else { return };
-        if !self.places().any(|place| matches!(place, Place::QueryParameter(_))) {
-            return;
-        }
-        if let Some(left) = without_parameters(query, is_parameter) {
-            let path = [request.path.as_bytes(), left.as_slice()];
-            let separator: &[u8] = if left.is_empty() { b"" } else { b"?" };
-            each(&Operation::Replace(b":path", &path.join(separator)));
-        }
+        let left = without_parameters(query, is_parameter)?;
+        let path = [request.path.as_bytes(), left.as_slice()];
+        let separator: &[u8] = if left.is_empty() { b"" } else { b"?" };
+        Some(replace(b":path", Some(path.join(separator))))
     }
 
     /// Whether what stands under this key is cleared, `name` giving the name of a place of the key's kind. A key may be
@@ -116,23 +137,6 @@ fn holds(value: &[u8], scheme: &[u8]) -> bool {
         || value.split(|byte| !byte.is_ascii_graphic() || matches!(byte, b',' | b';' | b'"')).any(is_scheme)
 }
 
-fn take_cookies(
-    is_taken: impl Fn(&[u8]) -> bool,
-    request: &Request<'_>,
-    each: &mut impl FnMut(&Operation<'_>),
-) {
-    let pairs = request.headers.values(b"cookie").flat_map(|value| value.split(|byte| *byte == b';'));
-    let pairs = pairs.map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty());
-    let (taken, kept): (Vec<_>, Vec<_>) = pairs.partition(|pair| {
-        let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
-        pair.get(..end).is_some_and(|key| is_taken(key.trim_ascii()))
-    });
-    if taken.is_empty() {
-        return;
-    }
-    if kept.is_empty() {
-        each(&Operation::Remove(b"cookie"));
-    } else {
-        each(&Operation::Replace(b"cookie", &kept.join(&b"; "[..])));
-    }
+fn replace<'h>(name: &'static [u8], left: Option<Vec<u8>>) -> Change<'h> {
+    Change { name: Cow::Borrowed(name), action: Action::Replace, value: left.map(Cow::Owned) }
 }

@@ -130,6 +130,13 @@ impl Changes<'_> {
         operations
     }
 
+    /// Whether they may change headers of this name.
+    #[must_use]
+    pub fn is_about(&self, name: &[u8]) -> bool {
+        self.removed(name).is_some()
+            || self.changes.iter().any(|change| change.name.eq_ignore_ascii_case(name))
+    }
+
     /// The name as it is to be removed, if it is.
     fn removed(&self, name: &[u8]) -> Option<&[u8]> {
         let taken = || self.taken.iter().copied().find(|taken| taken.eq_ignore_ascii_case(name));

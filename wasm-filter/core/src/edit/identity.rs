@@ -43,7 +43,7 @@ impl IdentityHeaders {
         Self {
             names: NameSet::of(all.iter().map(Vec::as_slice)),
             before: NameSet::default(),
-            // If claims come in the same header, they win: then it is theirs.
+            // If claims come in the same header, it is theirs.
             correlation: correlation
                 .filter(|name| !certain.contains(&plain(name)))
                 .map(Vec::into_boxed_slice),
@@ -56,6 +56,13 @@ impl IdentityHeaders {
         let before: Vec<Vec<u8>> = before.iter().map(|name| plain(name.as_bytes())).collect();
         self.before = NameSet::of(before.iter().map(Vec::as_slice));
         self
+    }
+
+    /// Whether the correlation identifier has a header of its own: none that says who somebody is, since it may be what
+    /// the client sent in it.
+    #[must_use]
+    pub const fn correlates(&self) -> bool {
+        self.correlation.is_some()
     }
 
     /// The names, with a hyphen for all that is neither letter nor digit.

@@ -29,6 +29,6 @@ pub use identity::IdentityHeaders;
 pub use name_set::NameSet;
 pub use owasp::{FILLED as OWASP_FILLED, REVEALING as OWASP_REVEALING};
 pub use permissions_policy::permissions_policy;
-pub use request::RequestEdits;
+pub use request::{Gone, RequestEdits};
 pub use response::{ResponseEdits, strict_transport_security};
 pub use value::{Facts, InvalidValue, Value, Variable};

@@ -30,6 +30,15 @@ impl Set {
     }
 }
 
+/// What of a request's headers an application should not see.
+#[derive(Clone, Debug, Default)]
+pub struct Gone<'a> {
+    /// Headers that go whole, as they stand there.
+    pub names: Vec<&'a [u8]>,
+    /// What is left of others, one change a header.
+    pub left: Vec<Change<'a>>,
+}
+
 /// What becomes of a request's headers, compiled.
 #[derive(Clone, Debug, Default)]
 pub struct RequestEdits {
@@ -49,15 +58,16 @@ impl RequestEdits {
         let request = headers.and_then(|headers| headers.request.as_ref());
         let removed = request.into_iter().flat_map(|request| &request.remove).map(String::as_bytes);
         let set = request.into_iter().flat_map(|request| &request.set).map(Set::compile);
+        let correlation = headers.and_then(|headers| headers.correlation.clone());
         Ok(Self {
+            correlation: correlation.filter(|_| identity.correlates()),
             identity,
-            correlation: headers.and_then(|headers| headers.correlation.clone()),
             removed: NameSet::of(removed),
             set: set.collect::<Result<_, _>>()?,
         })
     }
 
-    /// The correlation identifier of a request, where the policy has one: see [`correlation_id`].
+    /// The correlation identifier of a request, where the policy has one in a header of its own: see [`correlation_id`].
     #[must_use]
     pub fn correlation<'h>(&self, headers: &HeaderList<'h>, random: [u8; 16]) -> Option<Cow<'h, [u8]>> {
         let correlation = self.correlation.as_ref()?;
@@ -78,7 +88,7 @@ impl RequestEdits {
     }
 
     /// What is done to a request's headers, in this order: headers that only the filter may set are taken away, then those
-    /// that the policy removes, and `taken`, names as they stand there; from Connection goes what names headers, so that no
+    /// that the policy removes, and what is `gone`; from Connection goes what names headers, so that no
     /// proxy behind this one takes them away (RFC 9110 §7.6.1); then come `claims`, headers that a token's claims become, of which a value that a header
     /// can't hold ([`as_header_value`]) sets nothing; then the correlation identifier; then what the policy sets.
     #[must_use]
@@ -86,28 +96,29 @@ impl RequestEdits {
         &'a self,
         claims: &[(&'a str, Cow<'a, [u8]>)],
         facts: &Facts<'a>,
-        mut taken: Vec<&'a [u8]>,
+        gone: Gone<'a>,
     ) -> Changes<'a> {
-        let mut changes = Vec::with_capacity(claims.len() + 2 + self.set.len());
+        let Gone { names: mut taken, left } = gone;
+        taken.append(&mut self.identity.in_headers(facts.request.headers));
+        let mut changes = Vec::with_capacity(left.len() + claims.len() + 2 + self.set.len());
+        // Of a header that goes whole nothing is left.
+        let goes = |name: &[u8]| {
+            self.removed.contains(name) || taken.iter().any(|taken| taken.eq_ignore_ascii_case(name))
+        };
+        changes.extend(left.into_iter().filter(|change| !goes(&change.name)));
         changes.extend(hops(facts.request.headers));
         for (name, value) in claims {
             let value = as_header_value(value).is_some().then(|| value.clone());
             changes.push(Change { name: Cow::Borrowed(name.as_bytes()), action: Action::Replace, value });
         }
         if let (Some(Correlation { header, .. }), Some(id)) = (&self.correlation, facts.correlation) {
-            let taken = claims.iter().any(|(name, _)| name.eq_ignore_ascii_case(header));
-            if !taken {
-                let value = Some(Cow::Borrowed(id));
-                changes.push(Change {
-                    name: Cow::Borrowed(header.as_bytes()),
-                    action: Action::Replace,
-                    value,
-                });
-            }
+            changes.push(Change {
+                name: Cow::Borrowed(header.as_bytes()),
+                action: Action::Replace,
+                value: Some(Cow::Borrowed(id)),
+            });
         }
         changes.extend(self.set.iter().map(|set| set.change(facts)));
-
-        taken.append(&mut self.identity.in_headers(facts.request.headers));
         Changes { removed: &self.removed, taken, changes }
     }
 
@@ -160,7 +171,7 @@ mod tests {
             claim: &claim,
         };
         let claims: Vec<_> = claims.iter().map(|(n, v)| (*n, Cow::Borrowed(v.as_bytes()))).collect();
-        let changes = edits.changes(&claims, &facts, Vec::new());
+        let changes = edits.changes(&claims, &facts, Gone::default());
         let mut done: Vec<String> = changes.operations(&headers).iter().map(show).collect();
         let mut wanted = wanted.to_vec();
         done.sort();

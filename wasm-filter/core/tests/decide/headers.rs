@@ -1,5 +1,7 @@
 //! Which headers come and go.
 
+use sallyport_traffic::edit::{Facts, Gone, IdentityHeaders, Operation, RequestEdits};
+use sallyport_traffic::request::{HeaderList, Request as Read};
 use serde_json::json;
 
 use super::proxy::{Proxy, Request};
@@ -217,4 +219,81 @@ fn responses_and_our_own_answers_get_the_policy_s_headers() {
     assert_eq!(got.header("x-correlation-id"), Some("abc"));
     assert_eq!(got.header("cache-control"), Some("no-store"));
     assert_eq!(got.header("www-authenticate"), Some("Bearer realm=\"api\""));
+}
+
+#[test]
+fn what_is_left_of_the_cookies_is_what_the_policy_changes() {
+    let signed = token("one", json!({}));
+    let mut one = provider("one", "one");
+    one["tokenFrom"] = json!([{"cookie": "session"}]);
+    let cookies = |headers: serde_json::Value, sent: &str| -> Vec<String> {
+        let mut proxy = Proxy::with(json!({
+            "jwt": {"providers": [one], "rules": [{"name": "all", "match": [{}], "require": {"anyOf": ["one"]}}]},
+            "headers": {"request": headers},
+        }));
+        let got = proxy.ask(&Request::get("/").with("cookie", sent));
+        assert_eq!(got.status, 200, "{got:?}");
+        got.headers.into_iter().filter(|(name, _)| name == "cookie").map(|(_, value)| value).collect()
+    };
+    let alone = format!("session={signed}");
+    let beside = format!("a=b; {alone}");
+    let set = |existing: &str| json!({"set": [{"name": "cookie", "value": "c=d", "existing": existing}]});
+    assert_eq!(cookies(set("Keep"), &alone), ["c=d"]);
+    assert_eq!(cookies(set("Keep"), &beside), ["a=b"]);
+    assert_eq!(cookies(set("Append"), &alone), ["c=d"]);
+    assert_eq!(cookies(set("Append"), &beside), ["a=b", "c=d"]);
+    assert_eq!(cookies(set("Replace"), &beside), ["c=d"]);
+    assert_eq!(cookies(json!({"remove": ["cookie"]}), &beside), [""; 0]);
+}
+
+#[test]
+fn what_a_client_calls_its_correlation_identifier_is_not_who_it_is() {
+    let mut one = provider("one", "one");
+    one["claimsToHeaders"] = json!([{"claim": ["sub"], "header": "x-user-id"}]);
+    // A check refuses this.
+    let spec = serde_json::from_value(json!({
+        "selector": {}, "jwt": {"providers": [one], "rules": []},
+        "headers": {"correlation": {"header": "X_User-Id", "accept": "Valid"}},
+    }));
+    let spec: sallyport_traffic::TrafficPolicySpec = spec.unwrap();
+    let edits = RequestEdits::compile(&spec, IdentityHeaders::of(&spec)).unwrap();
+    let sent = [("x-user-id", "admin"), ("x_user-id", "admin")];
+    let list = HeaderList::from_pairs(sent.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+    assert_eq!(edits.correlation(&list, [0; 16]), None);
+    let claim = |_: &str, _: &[String]| None;
+    let request = Read::of(&list);
+    let facts = Facts { request: &request, client: None, correlation: Some(b"admin"), claim: &claim };
+    let changes = edits.changes(&[], &facts, Gone::default());
+    assert_eq!(changes.operations(&list), [Operation::Remove(b"x-user-id"), Operation::Remove(b"x_user-id")]);
+}
+
+#[test]
+fn the_policy_has_the_last_word_on_what_is_told_of_limits_whoever_answers() {
+    let mut proxy = Proxy::with(json!({
+        "rateLimits": [{"name": "all", "limit": {"requests": 1, "period": "1m"}}],
+        "rateLimitFields": "WithLegacy",
+        "headers": {"response": {
+            "remove": ["ratelimit-policy"],
+            "set": [{"name": "ratelimit", "value": "none"}, {"name": "x-ratelimit-limit", "value": "9", "existing": "Keep"},
+                    {"name": "x-ratelimit-reset", "value": "9", "existing": "Append"}],
+        }},
+    }));
+    let request = Request::get("/");
+    let got = proxy.ask(&request);
+    let passed = proxy.response(&request, &got, &[("RateLimit-Policy", "app"), ("ratelimit", "app")]);
+    let refused = proxy.ask(&request);
+    assert_eq!(refused.status, 429);
+    for headers in [&passed, &refused.headers] {
+        let values = |name: &str| -> Vec<&str> {
+            headers
+                .iter()
+                .filter(|(other, _)| other.eq_ignore_ascii_case(name))
+                .map(|(_, v)| v.as_str())
+                .collect()
+        };
+        assert_eq!(values("ratelimit-policy"), [""; 0]);
+        assert_eq!(values("ratelimit"), ["none"]);
+        assert_eq!(values("x-ratelimit-limit"), ["1"]);
+        assert_eq!(values("x-ratelimit-reset"), ["60", "9"]);
+    }
 }
