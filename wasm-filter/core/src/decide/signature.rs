@@ -27,12 +27,6 @@ impl Signatures {
         (!is_missing).then_some(Self { host: algorithms })
     }
 
-    /// The algorithms that the proxy checks.
-    #[must_use]
-    pub const fn host(&self) -> &HostAlgorithms {
-        &self.host
-    }
-
     /// Whether the key has signed the token.
     pub(super) fn verify(&self, key: &Key, jws: &Jws<'_>, host: &dyn Host) -> bool {
         let (algorithm, input, signature) = (jws.algorithm(), jws.signing_input(), jws.signature());

@@ -12,9 +12,6 @@ use super::key::{Key, Material};
 use super::rsa::RsaKey;
 use crate::Algorithm;
 
-/// The function's name.
-pub const FUNCTION: &str = "verify_signature";
-
 /// What to do about a signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HostCall {
@@ -22,7 +19,7 @@ pub enum HostCall {
     Unsupported,
     /// No key could have made it: it is refused.
     Refused,
-    /// Call [`FUNCTION`] with this argument, and read what comes back with [`result`].
+    /// Call the function with this argument, and read what comes back with [`result`].
     Call(Vec<u8>),
 }
 

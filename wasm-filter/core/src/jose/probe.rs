@@ -23,9 +23,8 @@ impl HostAlgorithms {
     }
 }
 
-/// Asks the host about a signature that is right and two that are wrong, of each algorithm. `call` calls
-/// [`host_verify::FUNCTION`] with an argument, and gives its result, or none where the host has no such function or it
-/// fails.
+/// Asks the host about a signature that is right and two that are wrong, of each algorithm. `call` calls the host's
+/// function with an argument, and gives its result, or none where the host has no such function or it fails.
 ///
 /// An algorithm counts only where each answer is right, since a host that does not know a hash function says of every
 /// signature that it is wrong.
