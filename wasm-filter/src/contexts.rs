@@ -1,6 +1,6 @@
 //! What the proxy calls a context: a configured filter, or one request.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::filter::Filter;
@@ -9,6 +9,8 @@ use crate::table::Table;
 
 thread_local! {
     static CONTEXTS: RefCell<Table<u32, Context>> = RefCell::default();
+    /// How many of them are filters.
+    static FILTERS: Cell<usize> = const { Cell::new(0) };
 }
 
 /// What events of the proxy are about.
@@ -23,6 +25,7 @@ enum Context {
 /// Makes a context: a filter, or a request for the filter that is its parent.
 pub(crate) fn create(id: u32, parent: u32) {
     let context = if parent == 0 {
+        FILTERS.set(FILTERS.get() + 1);
         Context::Filter(Rc::new(Filter::new(id)))
     } else if let Some(filter) = filter(parent) {
         Context::Stream(Rc::new(Stream::new(id, filter)))
@@ -39,8 +42,16 @@ pub(crate) fn create(id: u32, parent: u32) {
 /// Forgets a context.
 pub(crate) fn delete(id: u32) {
     // It is dropped when the table can be used again.
-    let _context = CONTEXTS
+    let context = CONTEXTS
         .with(|contexts| contexts.try_borrow_mut().ok().and_then(|mut contexts| contexts.remove(&id)));
+    if let Some(Context::Filter(_)) = context {
+        FILTERS.set(FILTERS.get().saturating_sub(1));
+    }
+}
+
+/// Whether a request may pass several filters of this virtual machine.
+pub(crate) fn has_several_filters() -> bool {
+    FILTERS.get() > 1
 }
 
 /// The filter of that number.

@@ -82,14 +82,14 @@ extern "C" fn proxy_on_http_call_response(
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_grpc_receive(context: u32, token: u32, size: usize) {
     if let Some(filter) = contexts::filter(context) {
-        filter.grpc_call_answer(Token(token), Some(size));
+        filter.grpc_call_answer(Token(token), Ok(size));
     }
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_grpc_close(context: u32, token: u32, _status: u32) {
+extern "C" fn proxy_on_grpc_close(context: u32, token: u32, status: u32) {
     if let Some(filter) = contexts::filter(context) {
-        filter.grpc_call_answer(Token(token), None);
+        filter.grpc_call_answer(Token(token), Err(status));
     }
 }
 

@@ -1,25 +1,29 @@
 //! A configured filter: a root context of the proxy, one for each worker and configuration.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
 use std::time::Duration;
 
 use sallyport_policy::Severity;
 use sallyport_traffic::compile;
-use sallyport_traffic::decide::{Awake, Due, Record, Signatures, Verdict, Waiting, Worker};
+use sallyport_traffic::decide::{
+    Awake, Due, Ended, Heard, KeyState, Record, Said, Series, Signatures, Tick, Waiting, Worker, metric,
+};
 use sallyport_traffic::host::{Clock as _, HostError, Monotonic};
-use sallyport_traffic::keys::{FETCH_TIMEOUT, Fetched, MOST_BYTES};
-use sallyport_traffic::program::Configuration;
+use sallyport_traffic::jose::KeySetError;
+use sallyport_traffic::keys::{FETCH_TIMEOUT, Fetch, Fetched, MOST_BYTES};
+use sallyport_traffic::program::{Configuration, Program};
 use sallyport_traffic::request::HeaderList;
 
 use crate::abi::buffer::{self, Buffer};
 use crate::abi::call::{self, Token};
 use crate::abi::header_map::{self, Map};
 use crate::abi::log::{self, Level};
-use crate::abi::metric::{Counter, Gauge, Histogram};
+use crate::abi::metric::{Counter, Gauge};
 use crate::abi::stream;
 use crate::contexts;
 use crate::envoy::Envoy;
+use crate::service::{Failure, Service};
 use crate::table::Table;
 
 /// How often it is looked whether keys are due, and at which level the proxy logs.
@@ -42,12 +46,12 @@ pub(crate) struct Filter {
     fetches: RefCell<Table<Token, usize>>,
     /// Calls of the rate limit service under way, each with the request that it is for.
     asked: RefCell<Table<Token, u32>>,
-    /// How often each verdict was given for each reason: those few that ever were.
-    counters: RefCell<Vec<((Verdict, &'static str), Counter)>>,
-    /// How old each provider's keys are.
-    ages: RefCell<Table<String, Gauge>>,
-    /// How long the rate limit service takes.
-    service_time: OnceCell<Option<Histogram>>,
+    /// How often each decision was made, by the part of the policy that made it.
+    counters: RefCell<Vec<Vec<(Series, Counter)>>>,
+    /// How each provider's fetched keys stand.
+    keys: RefCell<Vec<KeyMetrics>>,
+    /// What is told of the rate limit service.
+    service: RefCell<Service>,
     /// Whether decisions are written to the log: asked at each tick, since asking for each costs more than deciding.
     debugs: Cell<bool>,
 }
@@ -63,8 +67,8 @@ impl Filter {
             fetches: RefCell::default(),
             asked: RefCell::default(),
             counters: RefCell::default(),
-            ages: RefCell::default(),
-            service_time: OnceCell::new(),
+            keys: RefCell::default(),
+            service: RefCell::default(),
             debugs: Cell::new(false),
         }
     }
@@ -79,6 +83,7 @@ impl Filter {
         match start(size) {
             Ok(worker) => {
                 let fetches = worker.fetches_keys();
+                self.define_metrics(&worker);
                 let Ok(mut current) = self.worker.try_borrow_mut() else { return false };
                 *current = Some(worker);
                 drop(current);
@@ -130,21 +135,16 @@ impl Filter {
     /// Looks whether keys are due or have come.
     pub(crate) fn tick(&self) {
         self.debugs.set(log::is_on(Level::Debug));
-        let ended = match self.with(|worker| worker.tick(&Envoy)) {
-            Some(Ok((ended, due))) => {
-                for due in due {
-                    self.fetch(due);
-                }
-                ended
-            }
-            Some(Err(error)) => {
-                log::line(Level::Error, &error.to_string());
-                false
-            }
-            None => false,
-        };
+        let Tick { ended, due, failed } = self.with(|worker| worker.tick(&Envoy)).unwrap_or_default();
+        due.into_iter().for_each(|due| self.fetch(due));
+        if let Some(error) = failed {
+            log::line(Level::Error, &error.to_string());
+        }
         self.wake(ended);
-        self.show_ages();
+        self.show_keys();
+        if let Ok(mut service) = self.service.try_borrow_mut() {
+            service.look();
+        }
         let (waits, more) = self
             .waiting
             .try_borrow()
@@ -243,11 +243,15 @@ impl Filter {
 
     fn fetched(&self, provider: usize, answer: Option<Fetched<'_>>) {
         match self.with(|worker| worker.fetched(&Envoy, provider, answer)) {
-            Some(Ok(Some(fetch))) => {
-                log::line(
-                    if fetch.is_good() { Level::Info } else { Level::Warn },
-                    &format!("keys were fetched: {fetch}"),
-                );
+            Some(Ok(Some(Ended { fetch, are_usable, told }))) => {
+                let level = match fetch {
+                    Fetch::First | Fetch::Changed | Fetch::Same => Level::Info,
+                    Fetch::Unusable(KeySetError::Private(_)) => Level::Error,
+                    _ if are_usable => Level::Warn,
+                    _ => Level::Error,
+                };
+                log::line(level, &told);
+                self.count_fetch(provider, fetch);
             }
             Some(Err(error)) => log::line(Level::Error, &error.to_string()),
             Some(Ok(None)) | None => {}
@@ -270,61 +274,156 @@ impl Filter {
         }
     }
 
-    /// The rate limit service has answered with a message of this size, or has not.
-    pub(crate) fn grpc_call_answer(&self, token: Token, size: Option<usize>) {
+    /// The rate limit service has answered with a message of this size, or not, but with this status of gRPC.
+    pub(crate) fn grpc_call_answer(&self, token: Token, size: Result<usize, u32>) {
+        const UNKNOWN: u32 = 2;
         // The message is the filter's, and has to be read before it acts for the request.
-        let answer = size.and_then(|size| buffer::start(Buffer::GrpcMessage, size).ok());
+        let answer = size.and_then(|size| buffer::start(Buffer::GrpcMessage, size).map_err(|_| UNKNOWN));
         let stream = self.asked.try_borrow_mut().ok().and_then(|mut asked| asked.remove(&token));
         if let Some(stream) = stream.and_then(contexts::stream) {
-            stream.answered(token, answer.as_deref());
+            stream.answered(token, answer.as_deref().map_err(|status| *status));
         }
     }
 
-    /// Shows how old fetched keys are.
-    fn show_ages(&self) {
-        self.with(|worker| {
-            let Ok(mut ages) = self.ages.try_borrow_mut() else { return };
-            let policy = &worker.program().policy;
-            for (provider, age) in worker.key_ages(&Envoy) {
-                if !ages.contains_key(provider) {
-                    let name = format!("sallyport_jwks_age_seconds;policy={policy};provider={provider}");
-                    let Ok(gauge) = Gauge::define(&name) else { continue };
-                    ages.insert(provider.to_owned(), gauge);
+    /// What the rate limit service said to a call that was made then; with which status of gRPC, if with an error.
+    pub(crate) fn service_heard(&self, heard: Heard, since: Monotonic, status: Option<u32>) {
+        let took = Duration::from_nanos(Envoy.monotonic().0.saturating_sub(since.0));
+        let timeout = self.with(|worker| worker.program().service_timeout()).unwrap_or_default();
+        let limit = heard.limit;
+        match (heard.said, status) {
+            (Said::Counted, _) => {
+                if let Ok(mut service) = self.service.try_borrow_mut() {
+                    service.counted(limit, took);
                 }
-                if let Some(gauge) = ages.get(provider) {
-                    let _ = gauge.set(age / 1_000_000_000);
+            }
+            (Said::NotCounted, _) => {
+                let why = "it knows no limit in a request: is its domain sallyport?";
+                self.service_failed(limit, Failure::NotCounted, why);
+            }
+            (Said::Nothing, _) if took >= timeout => {
+                self.service_failed(limit, Failure::Timeout, "it did not answer in time");
+            }
+            (Said::Nothing, status) => {
+                let why = format!("it answered with status {} of gRPC", status.unwrap_or_default());
+                self.service_failed(limit, Failure::Error, &why);
+            }
+        }
+    }
+
+    /// The rate limit service has not counted for a limit.
+    pub(crate) fn service_failed(&self, limit: usize, failure: Failure, why: &str) {
+        if let Ok(mut service) = self.service.try_borrow_mut() {
+            service.failed(limit, failure, why);
+        }
+    }
+
+    /// Defines the metrics that there are sure to be. One that is missing changes no decision.
+    fn define_metrics(&self, worker: &Worker) {
+        let program = worker.program();
+        if let Ok(mut counters) = self.counters.try_borrow_mut() {
+            counters.clear();
+            for series in Series::usual(program) {
+                define(&mut counters, program, series);
+            }
+        }
+        if let Ok(mut service) = self.service.try_borrow_mut() {
+            *service = Service::of(program).unwrap_or_default();
+        }
+        if let Ok(mut keys) = self.keys.try_borrow_mut() {
+            let names = worker.key_states(&Envoy).map(|state| state.provider);
+            *keys = names.filter_map(|name| KeyMetrics::define(program, name).ok()).collect();
+        }
+    }
+
+    /// Shows how fetched keys stand.
+    fn show_keys(&self) {
+        self.with(|worker| {
+            let Ok(mut metrics) = self.keys.try_borrow_mut() else { return };
+            let program = worker.program();
+            for state in worker.key_states(&Envoy) {
+                if let Some(metrics) = metrics.iter_mut().find(|metrics| metrics.provider == state.provider) {
+                    metrics.show(program, &state);
                 }
             }
         });
     }
 
-    /// Records how long the rate limit service took, since it was asked.
-    pub(crate) fn time_service(&self, since: Monotonic) {
-        let histogram = self.service_time.get_or_init(|| {
-            let policy = self.with(|worker| worker.program().policy.to_string())?;
-            Histogram::define(&format!("sallyport_limit_service_milliseconds;policy={policy}")).ok()
+    /// Counts a fetch.
+    fn count_fetch(&self, provider: usize, fetch: Fetch) {
+        self.with(|worker| {
+            let program = worker.program();
+            let Some(provider) = program.jwt.as_ref().and_then(|jwt| jwt.providers.get(provider)) else {
+                return;
+            };
+            let labels = [("provider", provider.spec.name.as_str()), ("outcome", fetch.word())];
+            count_once(&metric("sallyport_jwks_fetches", program, &labels));
         });
-        if let Some(histogram) = histogram {
-            let _ = histogram.record(Envoy.monotonic().0.saturating_sub(since.0) / 1_000_000);
-        }
     }
 
-    /// Counts a decision.
+    /// Counts a decision, and further limits in shadow mode that would have refused.
     pub(crate) fn count(&self, record: &Record) {
-        let labels = (record.verdict, record.reason);
-        let Ok(mut counters) = self.counters.try_borrow_mut() else { return };
-        let known = counters.iter().find(|(known, _)| *known == labels).map(|(_, counter)| *counter);
-        let counter = known.or_else(|| {
-            let policy = self.with(|worker| worker.program().policy.to_string())?;
-            let (verdict, reason) = (record.verdict.word(), record.reason);
-            let name = format!("sallyport_requests;policy={policy};verdict={verdict};reason={reason}");
-            let counter = Counter::define(&name).ok()?;
-            counters.push((labels, counter));
-            Some(counter)
+        self.with(|worker| {
+            let Ok(mut counters) = self.counters.try_borrow_mut() else { return };
+            let program = worker.program();
+            let series = Series::of(record);
+            let known = counters.get(series.part.index(program));
+            let known = known.and_then(|known| known.iter().find(|(known, _)| *known == series));
+            let counter = match known {
+                Some((_, counter)) => Some(*counter),
+                None => define(&mut counters, program, series),
+            };
+            if let Some(counter) = counter {
+                // A count that is lost changes no decision.
+                let _ = counter.increment();
+            }
+            for shadowed in &record.shadowed {
+                let Some(limit) = program.limits.get(shadowed.limit) else { continue };
+                let labels = [("limit", limit.spec.name.as_str()), ("reason", shadowed.reason.word())];
+                count_once(&metric("sallyport_also_shadowed", program, &labels));
+            }
         });
-        if let Some(counter) = counter {
-            // A count that is lost changes no decision.
-            let _ = counter.increment();
+    }
+}
+
+/// The counter of a series, to be found again.
+fn define(counters: &mut Vec<Vec<(Series, Counter)>>, program: &Program, series: Series) -> Option<Counter> {
+    let counter = Counter::define(&series.name(program)).ok()?;
+    let at = series.part.index(program);
+    if counters.len() <= at {
+        counters.resize_with(at + 1, Vec::new);
+    }
+    counters.get_mut(at)?.push((series, counter));
+    Some(counter)
+}
+
+/// Counts what is rare, so that its counter needs not be kept.
+fn count_once(name: &str) {
+    let _ = Counter::define(name).and_then(Counter::increment);
+}
+
+/// What is shown of a provider's fetched keys.
+#[derive(Debug)]
+struct KeyMetrics {
+    provider: String,
+    are_usable: Gauge,
+    /// There is none before there are keys.
+    age: Option<Gauge>,
+}
+
+impl KeyMetrics {
+    fn define(program: &Program, provider: &str) -> Result<Self, HostError> {
+        let are_usable = Gauge::define(&metric("sallyport_jwks_usable", program, &[("provider", provider)]))?;
+        Ok(Self { provider: provider.to_owned(), are_usable, age: None })
+    }
+
+    fn show(&mut self, program: &Program, state: &KeyState<'_>) {
+        let _ = self.are_usable.set(state.are_usable.into());
+        let Some(age) = state.age else { return };
+        let labels = [("provider", state.provider)];
+        let define = || Gauge::define(&metric("sallyport_jwks_age_seconds", program, &labels)).ok();
+        self.age = self.age.or_else(define);
+        if let Some(gauge) = self.age {
+            let _ = gauge.set(age / 1_000_000_000);
         }
     }
 }

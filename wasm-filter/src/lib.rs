@@ -12,5 +12,6 @@ mod contexts;
 mod envoy;
 mod events;
 mod filter;
+mod service;
 mod stream;
 mod table;

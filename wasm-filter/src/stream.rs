@@ -4,7 +4,9 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 use sallyport_traffic::answer::GrpcStatus;
-use sallyport_traffic::decide::{Asking, Decision, Exchange, Outcome, Step, Wait, logged_host, logged_path};
+use sallyport_traffic::decide::{
+    Asking, Decision, Exchange, Heard, Outcome, Record, Step, Wait, logged_host, logged_path,
+};
 use sallyport_traffic::edit::Operation;
 use sallyport_traffic::host::{Clock as _, HostError, Monotonic};
 use sallyport_traffic::limit::rls::{METHOD, SERVICE};
@@ -16,8 +18,13 @@ use crate::abi::header_map::{self, Map};
 use crate::abi::log::{self, Level};
 use crate::abi::property;
 use crate::abi::stream::{self, Flow};
+use crate::contexts;
 use crate::envoy::Envoy;
 use crate::filter::Filter;
+use crate::service::Failure;
+
+/// Where a decision stands in the request's filter state.
+const DECISION: &[u8] = b"sallyport";
 
 /// One request and its response.
 #[derive(Debug)]
@@ -68,7 +75,7 @@ impl Stream {
         if self.request.set(pairs).is_err() {
             return self.give_up("the request's headers came twice");
         }
-        self.decide()
+        self.decide(true)
     }
 
     /// The request's headers, as they came.
@@ -77,46 +84,31 @@ impl Stream {
         Some(headers.with_content(self.has_content.get()))
     }
 
-    /// Decides, at the first time or once more.
-    fn decide(&self) -> Flow {
+    /// Decides, at the first time or once more: whether the request waits for keys where they are coming.
+    fn decide(&self, may_wait: bool) -> Flow {
         let Some(headers) = self.headers() else {
             return self.give_up("the request's headers can't be read");
         };
         let request = Request::of(&headers);
-        match self.filter.with(|worker| worker.decide(&Envoy, &request)) {
+        let step = self.filter.with(|worker| match may_wait {
+            true => worker.decide(&Envoy, &request),
+            false => worker.without_keys(&Envoy, &request),
+        });
+        match step {
             Some(Step::Done(decision)) => self.end(decision, &request),
-            Some(Step::Wait(Wait::Keys)) => {
-                if self.filter.wait(self.id) {
-                    return Flow::Stop;
-                }
-                self.without_keys(&request)
-            }
+            Some(Step::Wait(Wait::Keys)) if self.filter.wait(self.id) => Flow::Stop,
+            Some(Step::Wait(Wait::Keys)) if may_wait => self.decide(false),
+            Some(Step::Wait(Wait::Keys)) => self.give_up("the request waits for keys though it may not"),
             Some(Step::Wait(Wait::Service(asking))) => self.ask(asking),
-            None => self.give_up("the filter is not configured"),
-        }
-    }
-
-    fn without_keys(&self, request: &Request<'_>) -> Flow {
-        match self.filter.with(|worker| worker.without_keys(&Envoy, request)) {
-            Some(decision) => self.end(decision, request),
             None => self.give_up("the filter is not configured"),
         }
     }
 
     /// Keys have come, or the request has waited for them long enough.
     pub(crate) fn wake(&self, too_long: bool) {
-        if stream::act_for(self.id).is_err() {
-            return;
+        if stream::act_for(self.id).is_ok() {
+            go_on(self.decide(!too_long));
         }
-        let flow = if too_long {
-            match self.headers() {
-                Some(headers) => self.without_keys(&Request::of(&headers)),
-                None => self.give_up("the request's headers can't be read"),
-            }
-        } else {
-            self.decide()
-        };
-        go_on(flow);
     }
 
     /// Asks the rate limit service.
@@ -128,12 +120,14 @@ impl Stream {
         let mut tokens = Vec::new();
         for (at, message) in messages.iter().enumerate() {
             let sent = call::grpc(&address, SERVICE, METHOD, message, service.timeout);
-            if let Err(error) = &sent {
-                log::line(Level::Warn, &format!("the rate limit service can't be asked: {error}"));
-                let _ = self.filter.with(|worker| worker.answered(&Envoy, &mut asking, at, None));
-            }
-            if let Ok(token) = sent {
-                self.filter.expect(token, self.id);
+            match sent {
+                Ok(token) => self.filter.expect(token, self.id),
+                Err(error) => {
+                    let heard = self.filter.with(|worker| worker.answered(&Envoy, &mut asking, at, None));
+                    if let Some(Heard { limit, .. }) = heard.flatten() {
+                        self.filter.service_failed(limit, Failure::Error, &error.to_string());
+                    }
+                }
             }
             tokens.push(sent.ok());
         }
@@ -146,26 +140,28 @@ impl Stream {
         if is_open { Flow::Stop } else { self.resume() }
     }
 
-    /// The rate limit service has answered, or has not.
-    pub(crate) fn answered(&self, token: Token, answer: Option<&[u8]>) {
+    /// The rate limit service has answered, or has not, with this status of gRPC.
+    pub(crate) fn answered(&self, token: Token, answer: Result<&[u8], u32>) {
         if stream::act_for(self.id).is_err() {
             return;
         }
-        let is_last = {
+        let (heard, since) = {
             let Ok(mut asking) = self.asking.try_borrow_mut() else { return };
-            let Some(Calls { asking, tokens, .. }) = asking.as_mut() else { return };
+            let Some(Calls { asking, tokens, since }) = asking.as_mut() else { return };
             let Some(at) = tokens.iter().position(|other| *other == Some(token)) else { return };
-            self.filter.with(|worker| worker.answered(&Envoy, asking, at, answer)).unwrap_or(true)
+            let heard = self.filter.with(|worker| worker.answered(&Envoy, asking, at, answer.ok()));
+            let Some(heard) = heard.flatten() else { return };
+            (heard, *since)
         };
-        if is_last {
+        self.filter.service_heard(heard, since, answer.err());
+        if heard.is_last {
             go_on(self.resume());
         }
     }
 
     fn resume(&self) -> Flow {
         let asking = self.asking.try_borrow_mut().ok().and_then(|mut asking| asking.take());
-        let Some(Calls { asking, since, .. }) = asking else { return Flow::Stop };
-        self.filter.time_service(since);
+        let Some(Calls { asking, .. }) = asking else { return Flow::Stop };
         let Some(headers) = self.headers() else {
             return self.give_up("the request's headers can't be read");
         };
@@ -179,39 +175,21 @@ impl Stream {
     /// Does what was decided.
     fn end(&self, decision: Decision, request: &Request<'_>) -> Flow {
         let Decision { outcome, exchange, record } = decision;
-        self.filter.count(&record);
-        let told = self.filter.with(|worker| worker.tell(&record)).unwrap_or_default();
-        // What access logs can print, and nothing else reads.
-        let _ = property::set(b"sallyport", told.as_bytes());
-        if self.filter.with(|worker| worker.program().logs_paths).unwrap_or_default() {
-            let show = |name: &[u8], value: Option<String>| {
-                if let Some(value) = value {
-                    let _ = property::set(name, value.as_bytes());
-                }
-            };
-            show(b"sallyport_path", logged_path(request));
-            show(b"sallyport_host", logged_host(request));
-            if let Some(id) = exchange.correlation() {
-                let _ = property::set(b"sallyport_correlation", id);
-            }
-        }
-        if self.filter.debugs() {
-            log::line(Level::Debug, &told);
-        }
-        let flow = match outcome {
-            Outcome::Pass => {
-                let mut failed = None;
-                self.filter.with(|worker| {
-                    exchange.edit_request(worker.program(), request, |operation| {
-                        failed = failed.or(change(Map::RequestHeaders, operation).err());
-                    });
+        if matches!(outcome, Outcome::Pass) {
+            let mut failed = None;
+            self.filter.with(|worker| {
+                exchange.edit_request(worker.program(), request, |operation| {
+                    failed = failed.or(change(Map::RequestHeaders, operation).err());
                 });
-                match failed {
-                    // A header that should be gone may still be there.
-                    Some(error) => return self.give_up(&error.to_string()),
-                    None => Flow::Continue,
-                }
+            });
+            if let Some(error) = failed {
+                // A header that should be gone may still be there.
+                return self.give_up(&error.to_string());
             }
+        }
+        self.tell(&record, &exchange, request);
+        let flow = match outcome {
+            Outcome::Pass => Flow::Continue,
             Outcome::Answer(answer) => {
                 self.is_answered.set(true);
                 let pairs: Vec<(&[u8], &[u8])> =
@@ -224,6 +202,7 @@ impl Stream {
                 });
                 if let Err(error) = answer::send(answer.status, &details, &pairs, &answer.body, grpc) {
                     log::line(Level::Error, &error.to_string());
+                    send_nothing();
                 }
                 Flow::Stop
             }
@@ -231,6 +210,39 @@ impl Stream {
         // A request is decided once: there is nothing yet that this would replace.
         let _ = self.exchange.set(exchange);
         flow
+    }
+
+    /// Tells metrics and logs of a decision.
+    fn tell(&self, record: &Record, exchange: &Exchange, request: &Request<'_>) {
+        self.filter.count(record);
+        let told = self.filter.with(|worker| worker.tell(record, exchange)).unwrap_or_default();
+        if self.filter.debugs() {
+            log::line(Level::Debug, &told);
+        }
+        if let Some(error) = record.error {
+            log::line(Level::Error, &format!("{error}: {told}"));
+        }
+        // What access logs can print, and nothing else reads: of each policy that the request has passed.
+        let before = match contexts::has_several_filters() {
+            true => property::get(DECISION).ok().flatten(),
+            false => None,
+        };
+        let _ = match before {
+            Some(before) => property::set(DECISION, &[&before, told.as_bytes()].join(&b"; "[..])),
+            None => property::set(DECISION, told.as_bytes()),
+        };
+        if self.filter.with(|worker| worker.program().logs_paths).unwrap_or_default() {
+            let show = |name: &[u8], value: Option<String>| {
+                if let Some(value) = value {
+                    let _ = property::set(name, value.as_bytes());
+                }
+            };
+            show(b"sallyport_path", logged_path(request));
+            show(b"sallyport_host", logged_host(request));
+            if let Some(id) = exchange.correlation() {
+                let _ = property::set(b"sallyport_correlation", id);
+            }
+        }
     }
 
     /// The response's headers are there.
@@ -292,14 +304,28 @@ impl Stream {
         open.for_each(|token| self.filter.cancel(token));
     }
 
-    /// The request can't be decided: it does not pass.
+    /// The request can't be decided, or not be changed as it has to be: where the policy acts, it does not pass.
     fn give_up(&self, why: &str) -> Flow {
-        log::line(Level::Error, why);
-        self.is_answered.set(true);
-        // Should this fail too, the request hangs until the proxy gives it up; still it does not pass.
-        let _ = answer::send(503, "sallyport_failed", &[], b"", None);
-        Flow::Stop
+        let headers = self.headers().unwrap_or_default();
+        let request = Request::of(&headers);
+        let decided = self
+            .filter
+            .with(|worker| (worker.give_up(&Envoy, &request), worker.program().policy.to_string()));
+        let Some((decision, policy)) = decided else {
+            log::line(Level::Error, why);
+            self.is_answered.set(true);
+            send_nothing();
+            return Flow::Stop;
+        };
+        log::line(Level::Error, &format!("TrafficPolicy {policy} can't be applied to a request: {why}"));
+        self.end(decision, &request)
     }
+}
+
+/// Answers without a word.
+fn send_nothing() {
+    // Should this fail too, the request hangs until the proxy gives it up; still it does not pass.
+    let _ = answer::send(503, "sallyport_failed", &[], b"", None);
 }
 
 /// Lets a request go on that has waited, if it passes.

@@ -88,6 +88,27 @@ impl Asked {
         ensure!(admitted == wanted, "{}: {admitted} were admitted, not {wanted}", self.mode);
         let told = format!("verdict=denied reason={reason} limit=daily ");
         ensure!(refused.iter().all(|decision| decision.starts_with(&told)), "{}: {refused:?}", self.mode);
+        self.is_told().await
+    }
+
+    /// That the service does not count is told: each time by a number and the decision, and once in the log.
+    async fn is_told(&self) -> Result<()> {
+        let failures =
+            self.proxy.envoy.metric("sallyport_limit_service_failures", &["limit=\"daily\""]).await?;
+        ensure!(failures == MANY as u64, "{}: {failures} failures", self.mode);
+        let decisions = self.proxy.logged(self.logged).await?;
+        let is_told = |line: &&serde_json::Value| {
+            line["decision"]
+                .as_str()
+                .is_some_and(|told| told.contains("reason=limit_service_unavailable limit=daily"))
+        };
+        let told = decisions.iter().filter(is_told).count();
+        // Locally some are over the limit.
+        let wanted = if self.mode == "Local" { QUOTA } else { MANY };
+        ensure!(told == wanted, "{}: {decisions:?}", self.mode);
+        let output = self.proxy.envoy.output();
+        let lines = output.matches("the rate limit service does not count for limit daily").count();
+        ensure!(lines == 1, "{}: {lines} lines\n{output}", self.mode);
         Ok(())
     }
 

@@ -67,7 +67,11 @@ async fn crowd(proxy: &Proxy, host: &KeyHost, token: &str, then: Conduct) -> Res
 /// The filter's virtual machine is still the first.
 fn lives(proxy: &Proxy) -> Result<()> {
     let output = proxy.envoy.output();
-    ensure!(!output.contains("[critical]") && !output.contains("[error]"), "{output}");
+    let is_bad = |line: &str| line.contains("[critical]") || line.contains("[error]");
+    // That the keys don't come is no fault of the machine's.
+    let has_failed =
+        output.lines().any(|line| is_bad(line) && !line.contains("keys of provider fetched can't be"));
+    ensure!(!has_failed, "{output}");
     Ok(())
 }
 

@@ -108,7 +108,8 @@ async fn a_host_that_fails_or_lies_opens_nothing_and_stands_in_nobody_s_way() ->
     for (name, _) in bad {
         let response = proxy.get(&format!("/{name}"), Some(&token)).await?;
         ensure!(response.status() == 503, "{name}: {response:?}");
-        ensure!(response.headers()["retry-after"] == "1", "{name}: {response:?}");
+        let wait: u32 = response.headers()["retry-after"].to_str()?.parse()?;
+        ensure!((1..=10).contains(&wait), "{name}: {response:?}");
     }
     ensure!(proxy.get("/nowhere", Some(&token)).await?.status() == 503);
     // Keys that came, but are not those that signed.
@@ -128,7 +129,7 @@ async fn whoever_waits_for_a_slow_host_is_let_in_once_it_answers_and_not_before(
     // As long as the host takes to answer, nobody is let in: whoever has waited long enough is told to come again.
     let response = proxy.get("/slow", Some(&token)).await?;
     ensure!(response.status() == 503, "{response:?}");
-    ensure!(response.headers()["retry-after"] == "1", "{response:?}");
+    ensure!(response.headers().contains_key("retry-after"), "{response:?}");
     ensure!(hosts[0].fetches() >= 1, "nobody asked for keys");
     ensure!(proxy.upstream.seen().is_empty(), "somebody got through");
     hosts[0].behave(Conduct::serves(key_set(&[&signer])?));

@@ -18,4 +18,5 @@ mod routes;
 mod secrets;
 mod signatures;
 mod systems;
+mod told;
 mod trailers;

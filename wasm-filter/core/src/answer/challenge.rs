@@ -71,9 +71,19 @@ mod tests {
     fn descriptions_hold_only_what_they_may() {
         // RFC 6750 §3: %x20-21 / %x23-5B / %x5D-7E.
         use TokenFault::*;
-        for fault in
-            [Malformed, Algorithm, Type, Key, Signature, Issuer, Audience, Expired, NotYetValid, Lifetime]
-        {
+        for fault in [
+            Malformed,
+            Algorithm,
+            Type,
+            Key,
+            Signature,
+            Issuer,
+            Audience,
+            Expired,
+            NotYetValid,
+            Lifetime,
+            NoExpiry,
+        ] {
             let text = fault.description();
             assert!(
                 text.bytes().all(|byte| matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e)),

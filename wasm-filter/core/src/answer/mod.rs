@@ -208,6 +208,10 @@ mod tests {
             (Refusal::Claims, 7),
             (Refusal::TooMany { limits: &[] }, 8),
             (Refusal::NotReady, 14),
+            (Refusal::Failed, 14),
+            (Refusal::NotCounted, 8),
+            (Refusal::NoRule { is_signed_in: false }, 16),
+            (Refusal::NoRule { is_signed_in: true }, 7),
             (Refusal::Malformed, 3),
         ] {
             for kind in [Grpc::Plain, Grpc::Web, Grpc::WebText] {

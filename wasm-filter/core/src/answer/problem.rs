@@ -55,6 +55,11 @@ mod tests {
             Refusal::BadToken(TokenFault::Audience),
             Refusal::Claims,
             Refusal::NotReady,
+            Refusal::NoLimitKey,
+            Refusal::NotCounted,
+            Refusal::TooManyCallers,
+            Refusal::NoRule { is_signed_in: false },
+            Refusal::Failed,
             Refusal::TooMany { limits: &[] },
             Refusal::TooMany { limits: &["a", "b-c", "\"\\\n"] },
         ] {

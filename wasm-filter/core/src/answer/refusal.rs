@@ -20,8 +20,21 @@ pub enum Refusal<'a> {
         /// The limits' names.
         limits: &'a [&'a str],
     },
+    /// It has nothing that a limit could count it by.
+    NoLimitKey,
+    /// Whoever counts for a limit is away.
+    NotCounted,
+    /// More callers came than a limit can count apart.
+    TooManyCallers,
     /// The keys that tokens are checked with are not there.
     NotReady,
+    /// No rule lets it in, whoever asks.
+    NoRule {
+        /// Whether its token is good all the same.
+        is_signed_in: bool,
+    },
+    /// The proxy failed.
+    Failed,
 }
 
 /// What is wrong with a token. Nothing here helps to forge one: whoever can read the answer holds the token.
@@ -45,8 +58,10 @@ pub enum TokenFault {
     Expired,
     /// `nbf` or `iat` has not come.
     NotYetValid,
-    /// It is valid for longer than is accepted, or for ever.
+    /// It is valid for longer than is accepted.
     Lifetime,
+    /// It does not say how long it is valid.
+    NoExpiry,
 }
 
 impl TokenFault {
@@ -64,6 +79,7 @@ impl TokenFault {
             Self::Expired => "The token has expired",
             Self::NotYetValid => "The token is not valid yet",
             Self::Lifetime => "The token is valid for too long",
+            Self::NoExpiry => "The token does not expire",
         }
     }
 }
@@ -74,33 +90,33 @@ impl Refusal<'_> {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Malformed | Self::ManyTokens => 400,
-            Self::NoToken | Self::BadToken(_) => 401,
-            Self::Claims => 403,
-            Self::TooMany { .. } => 429,
-            Self::NotReady => 503,
+            Self::NoToken | Self::BadToken(_) | Self::NoRule { is_signed_in: false } => 401,
+            Self::Claims | Self::NoRule { is_signed_in: true } => 403,
+            Self::TooMany { .. } | Self::NoLimitKey | Self::NotCounted | Self::TooManyCallers => 429,
+            Self::NotReady | Self::Failed => 503,
         }
     }
 
     /// The status of gRPC.
     #[must_use]
     pub const fn grpc_status(&self) -> GrpcStatus {
-        match self {
-            Self::Malformed | Self::ManyTokens => GrpcStatus::InvalidArgument,
-            Self::NoToken | Self::BadToken(_) => GrpcStatus::Unauthenticated,
-            Self::Claims => GrpcStatus::PermissionDenied,
-            Self::TooMany { .. } => GrpcStatus::ResourceExhausted,
-            Self::NotReady => GrpcStatus::Unavailable,
+        match self.status() {
+            400 => GrpcStatus::InvalidArgument,
+            401 => GrpcStatus::Unauthenticated,
+            403 => GrpcStatus::PermissionDenied,
+            429 => GrpcStatus::ResourceExhausted,
+            _ => GrpcStatus::Unavailable,
         }
     }
 
     /// The reason phrase of the status (RFC 9110 §15).
     pub(super) const fn title(&self) -> &'static str {
-        match self {
-            Self::Malformed | Self::ManyTokens => "Bad Request",
-            Self::NoToken | Self::BadToken(_) => "Unauthorized",
-            Self::Claims => "Forbidden",
-            Self::TooMany { .. } => "Too Many Requests",
-            Self::NotReady => "Service Unavailable",
+        match self.status() {
+            400 => "Bad Request",
+            401 => "Unauthorized",
+            403 => "Forbidden",
+            429 => "Too Many Requests",
+            _ => "Service Unavailable",
         }
     }
 
@@ -114,7 +130,12 @@ impl Refusal<'_> {
             Self::BadToken(fault) => fault.description(),
             Self::Claims => "The token does not allow this",
             Self::TooMany { .. } => "Too many requests: try again later",
+            Self::NoLimitKey => "The request lacks what a limit counts by",
+            Self::NotCounted => "Requests can't be counted at the moment: try again later",
+            Self::TooManyCallers => "Too many callers at the moment: try again later",
             Self::NotReady => "Tokens can't be checked at the moment: try again later",
+            Self::NoRule { .. } => "No rule lets this request in",
+            Self::Failed => "The request can't be decided at the moment: try again later",
         }
     }
 
@@ -124,12 +145,12 @@ impl Refusal<'_> {
             Self::ManyTokens => Some("invalid_request"),
             Self::BadToken(_) => Some("invalid_token"),
             Self::Claims => Some("insufficient_scope"),
-            Self::Malformed | Self::NoToken | Self::TooMany { .. } | Self::NotReady => None,
+            _ => None,
         }
     }
 
     /// Whether signing in, or signing in differently, would help.
     pub(super) const fn challenges(&self) -> bool {
-        matches!(self, Self::ManyTokens | Self::NoToken | Self::BadToken(_) | Self::Claims)
+        self.status() == 401 || self.error().is_some()
     }
 }

@@ -34,6 +34,8 @@ pub struct SignedIn<'r> {
 pub struct NotSignedIn {
     /// The rule that it does not satisfy, by its place in the policy; `None`: no rule is about it.
     pub rule: Option<usize>,
+    /// The provider whose token it is about, by its place in the policy, if there is a token.
+    pub provider: Option<usize>,
     /// Why.
     pub reason: Reason,
 }
@@ -51,6 +53,11 @@ pub enum Reason {
     Claims,
     /// The keys could not be fetched.
     NoKeys,
+    /// No rule lets it pass, whoever asks.
+    NoRule {
+        /// Whether it has a token that a provider accepts.
+        is_signed_in: bool,
+    },
 }
 
 /// What came of signing in.
@@ -60,8 +67,8 @@ pub enum SignIn<'r> {
     Passes(SignedIn<'r>),
     /// It does not.
     Refused(NotSignedIn),
-    /// Keys are on their way that decide.
-    KeysComing,
+    /// Keys are on their way that decide: what holds without them.
+    KeysComing(NotSignedIn),
     /// The proxy failed.
     Failed(HostError),
 }
@@ -74,7 +81,9 @@ pub(super) fn authenticate<'r>(jwt: &JwtProgram, request: &Request<'r>, ask: &mu
     let mut signed_in = SignedIn::default();
     for governs in governing(&jwt.rules, request) {
         let Governs::Rule(rule) = governs else {
-            return SignIn::Refused(NotSignedIn { rule: None, reason: Reason::NoToken });
+            let is_signed_in = (0..jwt.providers.len()).any(|at| look(at, jwt, request, ask).is_ok());
+            let reason = Reason::NoRule { is_signed_in };
+            return SignIn::Refused(NotSignedIn { rule: None, provider: None, reason });
         };
         let Some(requirement) = jwt.requirements.get(rule) else { continue };
         let end = match satisfy(requirement, jwt, request, ask) {
@@ -89,24 +98,36 @@ pub(super) fn authenticate<'r>(jwt: &JwtProgram, request: &Request<'r>, ask: &mu
             }
             Err(end) => end,
         };
-        return match end {
-            Shortfall::Reason(reason) => SignIn::Refused(NotSignedIn { rule: Some(rule), reason }),
-            Shortfall::KeysComing => SignIn::KeysComing,
-            Shortfall::Host(error) => SignIn::Failed(error),
+        let Shortfall { provider, why } = end;
+        let not = |reason| NotSignedIn { rule: Some(rule), provider, reason };
+        return match why {
+            Why::Reason(reason) => SignIn::Refused(not(reason)),
+            Why::KeysComing => SignIn::KeysComing(not(Reason::NoKeys)),
+            Why::Host(error) => SignIn::Failed(error),
         };
     }
     SignIn::Passes(signed_in)
 }
 
-/// Why a requirement is not satisfied.
+/// Why a requirement is not satisfied, and whose token it is that falls short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shortfall {
+struct Shortfall {
+    provider: Option<usize>,
+    why: Why,
+}
+
+impl Shortfall {
+    const NO_TOKEN: Self = Self { provider: None, why: Why::Reason(Reason::NoToken) };
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
     Reason(Reason),
     KeysComing,
     Host(HostError),
 }
 
-impl From<NotAccepted> for Shortfall {
+impl From<NotAccepted> for Why {
     fn from(not: NotAccepted) -> Self {
         match not {
             NotAccepted::Refused(error) => Self::Reason(Reason::Token(error)),
@@ -117,7 +138,7 @@ impl From<NotAccepted> for Shortfall {
     }
 }
 
-impl Shortfall {
+impl Why {
     /// Of what several providers say, what decides: keys that are coming may yet let the request pass; else what is
     /// worth most to the client.
     fn weight(self) -> u8 {
@@ -130,7 +151,7 @@ impl Shortfall {
                 | TokenError::Type,
             )) => 1,
             Self::Reason(Reason::Token(_)) => 2,
-            Self::Reason(Reason::SeveralTokens | Reason::Claims) => 3,
+            Self::Reason(Reason::SeveralTokens | Reason::Claims | Reason::NoRule { .. }) => 3,
             Self::Reason(Reason::NoKeys) => 4,
             Self::Host(_) => 5,
             Self::KeysComing => 6,
@@ -145,7 +166,7 @@ fn satisfy<'r>(
     ask: &mut Ask<'_>,
 ) -> Result<Vec<Accepted<'r>>, Shortfall> {
     let mut accepted = Vec::new();
-    let mut worst = Shortfall::Reason(Reason::NoToken);
+    let mut worst = Shortfall::NO_TOKEN;
     for &provider in &requirement.providers {
         match look(provider, jwt, request, ask).and_then(|found| judge(requirement, found)) {
             Ok(found) => {
@@ -158,7 +179,7 @@ fn satisfy<'r>(
                 if requirement.needs == Needs::All {
                     return Err(shortfall);
                 }
-                if shortfall.weight() > worst.weight() {
+                if shortfall.why.weight() > worst.why.weight() {
                     worst = shortfall;
                 }
             }
@@ -166,7 +187,7 @@ fn satisfy<'r>(
     }
     match requirement.needs {
         Needs::Nothing | Needs::All => Ok(accepted),
-        Needs::AnyIfPresent if worst == Shortfall::Reason(Reason::NoToken) => Ok(accepted),
+        Needs::AnyIfPresent if worst == Shortfall::NO_TOKEN => Ok(accepted),
         Needs::Any | Needs::AnyIfPresent => Err(worst),
     }
 }
@@ -178,13 +199,14 @@ fn look<'r>(
     request: &Request<'r>,
     ask: &mut Ask<'_>,
 ) -> Result<Accepted<'r>, Shortfall> {
-    let none = Shortfall::Reason(Reason::NoToken);
+    let none = Shortfall::NO_TOKEN;
+    let of_it = |why| Shortfall { provider: Some(provider), why };
     let places = jwt.providers.get(provider).map(|provider| provider.places.as_slice()).ok_or(none)?;
     match find(places, request) {
         Sole::Missing => Err(none),
-        Sole::Malformed => Err(Shortfall::Reason(Reason::SeveralTokens)),
+        Sole::Malformed => Err(of_it(Why::Reason(Reason::SeveralTokens))),
         Sole::One(presented) => {
-            let token = ask(provider, &presented.token)?;
+            let token = ask(provider, &presented.token).map_err(|not| of_it(not.into()))?;
             Ok(Accepted { provider, token, presented })
         }
     }
@@ -199,6 +221,6 @@ fn judge<'r>(requirement: &Requirement, accepted: Accepted<'r>) -> Result<Accept
     if asked.all(|(_, rule)| holds(rule, &accepted.token.claims)) {
         Ok(accepted)
     } else {
-        Err(Shortfall::Reason(Reason::Claims))
+        Err(Shortfall { provider: Some(accepted.provider), why: Why::Reason(Reason::Claims) })
     }
 }

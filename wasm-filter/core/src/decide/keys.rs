@@ -1,11 +1,12 @@
 //! The keys of one provider in one worker.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::host::{HostError, Monotonic, SharedData};
 use crate::jose::KeySet;
-use crate::keys::{Found, RemoteKeys};
-use crate::program::{KeySource, PolicyName, ProviderProgram};
+use crate::keys::{Asked, Fetch, Found, RemoteKeys, Schedule};
+use crate::program::{KeySource, PolicyName, ProviderProgram, RemoteSource};
 use crate::{KeyFormat, jose::KeySetError};
 
 /// The keys of one provider in one worker.
@@ -72,17 +73,91 @@ impl Keys {
         }
     }
 
-    /// Whether keys are on their way among which this one may be.
+    /// How the keys stand, if they are fetched.
+    pub(super) fn state<'a>(&self, provider: &'a str, now: Monotonic) -> Option<KeyState<'a>> {
+        match self {
+            Self::Fixed(_) => None,
+            Self::Remote(remote) => {
+                let are_usable = matches!(remote.current(now), Found::Keys(_));
+                Some(KeyState { provider, age: remote.age(now), are_usable })
+            }
+        }
+    }
+
+    /// How long until they are fetched again.
+    pub(super) fn next_fetch(&self, now: Monotonic) -> Duration {
+        match self {
+            Self::Fixed(_) => Duration::ZERO,
+            Self::Remote(remote) => Duration::from_nanos(remote.next(now)),
+        }
+    }
+
+    /// Asks for a key that is not among them.
     pub(super) fn ask_for(
         &mut self,
         shared: &dyn SharedData,
         kid: &str,
         now: Monotonic,
-    ) -> Result<bool, HostError> {
+    ) -> Result<Asked, HostError> {
         match self {
-            Self::Fixed(_) => Ok(false),
+            Self::Fixed(_) => Ok(Asked::Unknown),
             Self::Remote(remote) => remote.ask_for(shared, kid, now),
         }
+    }
+}
+
+/// How the keys of a provider stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyState<'a> {
+    /// The provider.
+    pub provider: &'a str,
+    /// How long ago they arrived, in nanoseconds; `None`: never.
+    pub age: Option<u64>,
+    /// Whether there are any that are not too old.
+    pub are_usable: bool,
+}
+
+/// A fetch that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// What became of it.
+    pub fetch: Fetch,
+    /// Whether there are keys that can be used all the same.
+    pub are_usable: bool,
+    /// Both, for whoever operates the proxy. Of the address, without the query: a password may stand there.
+    pub told: String,
+}
+
+impl Ended {
+    pub(super) fn of(
+        provider: &str,
+        source: &RemoteSource,
+        fetch: Fetch,
+        schedule: Option<Schedule>,
+        now: Monotonic,
+    ) -> Self {
+        let seconds =
+            |nanoseconds: u64| sallyport_policy::Duration::from_secs(nanoseconds.div_ceil(1_000_000_000));
+        let schedule = schedule.unwrap_or_default();
+        let left = schedule.left(now, source.max_stale);
+        let path = source.path.split('?').next().unwrap_or_default();
+        let are = if fetch.is_good() { "were fetched" } else { "can't be fetched" };
+        let RemoteSource { authority, .. } = source;
+        let mut told = format!("keys of provider {provider} {are} from https://{authority}{path}: {fetch}");
+        if !fetch.is_good() {
+            told += match (left, schedule.generation) {
+                (0, 0) => "; there are none",
+                (0, _) => "; the last are too old to be used",
+                _ => "; the last are good for ",
+            };
+            if left > 0 {
+                told += &seconds(left).to_string();
+                told += " more";
+            }
+            told += "; next try in ";
+            told += &seconds(schedule.next.0.saturating_sub(now.0)).to_string();
+        }
+        Self { fetch, are_usable: left > 0, told }
     }
 }
 

@@ -13,10 +13,10 @@ use crate::limit::charge::{self, Charge, Effect, LocalLimit, Verdict};
 use crate::limit::fields::ServiceLimit;
 use crate::limit::key::{Key, Secret};
 use crate::limit::lease::{Ask, Leases, Reply, Share, Take, Window};
-use crate::limit::rls::{self, Descriptor, GlobalKey, Unit};
+use crate::limit::rls::{self, Answer, Descriptor, GlobalKey, Unit};
 use crate::limit::table::{Table, TableError, TableName, TableUse};
 use crate::program::{CountedBy, LimitProgram, Program};
-use crate::request::Request;
+use crate::request::{ClientAddress, Request};
 use crate::route::KeyFacts;
 
 /// Where a worker counts one limit.
@@ -50,9 +50,33 @@ pub(super) struct Applied {
 /// Limits that wait for the service.
 #[derive(Debug)]
 pub struct Asking {
-    applied: Vec<Applied>,
-    shadowed: Vec<usize>,
+    pub(super) applied: Vec<Applied>,
+    pub(super) shadowed: Vec<Refused>,
+    /// The client's address, where a limit asked for it.
+    pub(super) client: Option<ClientAddress>,
     calls: Vec<Call>,
+}
+
+/// What the service said to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// The limit that it was asked about, by its place in the policy.
+    pub limit: usize,
+    /// What it said.
+    pub said: Said,
+    /// Whether no further call is waited for.
+    pub is_last: bool,
+}
+
+/// What the service said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// It has counted.
+    Counted,
+    /// It has not, or by another limit: it does not know our domain, or takes no limits from requests.
+    NotCounted,
+    /// Nothing.
+    Nothing,
 }
 
 /// A call that the service has not answered yet.
@@ -71,7 +95,9 @@ pub struct Counted {
     /// The limit that refuses it, by its place in the policy.
     pub refused_by: Option<Refused>,
     /// Limits in shadow mode that would have refused it.
-    pub shadowed: Vec<usize>,
+    pub shadowed: Vec<Refused>,
+    /// A limit that counts it elsewhere or not at all, since the service is away.
+    pub uncounted: Option<usize>,
     /// The limits that it falls under, and what is left of each.
     pub standing: Vec<(usize, ServiceLimit)>,
 }
@@ -94,8 +120,10 @@ pub enum RefusedFor {
     Over,
     /// A part of its key is missing.
     MissingKey,
-    /// The service did not answer.
+    /// The service did not count.
     ServiceUnavailable,
+    /// No place is left for its key, and what those without a place share is used up.
+    TableFull,
 }
 
 /// What came of the limits, or how far they came.
@@ -174,10 +202,14 @@ impl Counters {
                     applied.push(Applied { limit: at, key, parts, reply: None });
                 }
                 Keyed::Not => {}
-                Keyed::Refused if !limit.enforces => shadowed.push(at),
                 Keyed::Refused => {
                     let refused = Refused { limit: at, wait: NO_USE_TO_WAIT, reason: RefusedFor::MissingKey };
-                    return Ok(Stage::Counted(Counted { refused_by: Some(refused), ..Counted::default() }));
+                    if !limit.enforces {
+                        shadowed.push(refused);
+                        continue;
+                    }
+                    let refused_by = Some(refused);
+                    return Ok(Stage::Counted(Counted { refused_by, shadowed, ..Counted::default() }));
                 }
             }
         }
@@ -188,11 +220,17 @@ impl Counters {
                 return Ok(Stage::Counted(self.counted(program, &applied, &peeked, shadowed)));
             }
         }
-        let calls = self.take(program, &mut applied, host, now)?;
+        let calls = match self.take(program, &mut applied, host, now) {
+            Ok(calls) => calls,
+            Err(error) => {
+                self.give_back(&applied, host);
+                return Err(error);
+            }
+        };
         if calls.is_empty() {
             return self.finish(program, &applied, shadowed, host, now).map(Stage::Counted);
         }
-        Ok(Stage::Asking(Asking { applied, shadowed, calls }))
+        Ok(Stage::Asking(Asking { applied, shadowed, client: facts.client, calls }))
     }
 
     /// Takes a share of each limit that the service counts, and says for which it has to be asked.
@@ -228,25 +266,28 @@ impl Counters {
         Ok(calls)
     }
 
-    /// Takes in what the service answered to the call at `index`; `None`: it did not answer. Whether it was the last
-    /// answer that was waited for.
+    /// Takes in what the service answered to the call at `index`; `None`: it did not answer. What it said, if that was
+    /// waited for.
     pub(super) fn answered(
         &self,
         asking: &mut Asking,
         index: usize,
         answer: Option<&[u8]>,
         host: &dyn Host,
-    ) -> bool {
-        if let Some(call) = asking.calls.get_mut(index)
-            && !call.answered
-            && let Some(applied) = asking.applied.get_mut(call.applied)
-            && let Some((leases, _)) = self.leases(applied.limit)
-        {
-            call.answered = true;
-            let answer = answer.and_then(|answer| rls::decode(answer, &call.descriptor).ok());
-            applied.reply = Some(leases.answered(host, host.monotonic(), call.ask, answer));
-        }
-        asking.calls.iter().all(|call| call.answered)
+    ) -> Option<Heard> {
+        let call = asking.calls.get_mut(index).filter(|call| !call.answered)?;
+        let applied = asking.applied.get_mut(call.applied)?;
+        let (leases, _) = self.leases(applied.limit)?;
+        call.answered = true;
+        let answer = answer.map(|answer| rls::decode(answer, &call.descriptor));
+        let said = match answer {
+            Some(Ok(Answer::Granted { .. } | Answer::Refused { .. })) => Said::Counted,
+            Some(Ok(Answer::NotCounted) | Err(_)) => Said::NotCounted,
+            None => Said::Nothing,
+        };
+        applied.reply = Some(leases.answered(host, host.monotonic(), call.ask, answer.and_then(Result::ok)));
+        let limit = applied.limit;
+        Some(Heard { limit, said, is_last: asking.calls.iter().all(|call| call.answered) })
     }
 
     /// Charges what this proxy counts, once the service has said what it counts.
@@ -254,12 +295,16 @@ impl Counters {
         &self,
         program: &Program,
         applied: &[Applied],
-        shadowed: Vec<usize>,
+        shadowed: Vec<Refused>,
         host: &dyn Host,
         now: Monotonic,
     ) -> Result<Counted, HostError> {
         let charges = self.charges(program, applied);
-        let refused = applied.iter().find_map(|applied| self.refused_by_service(program, applied));
+        let refused = applied.iter().find_map(|applied| {
+            let limit = program.limits.get(applied.limit).filter(|limit| limit.enforces)?;
+            // One that has not answered is away.
+            self.refused_by_service(program, limit, applied, applied.reply.unwrap_or(Reply::Unavailable))
+        });
         let outcome = match refused {
             Some(_) => charge::peek(host, host, now, &charges),
             None => charge::charge(host, host, now, &charges),
@@ -294,20 +339,23 @@ impl Counters {
         }
     }
 
-    fn refused_by_service(&self, program: &Program, applied: &Applied) -> Option<Refused> {
-        let limit = program.limits.get(applied.limit).filter(|limit| limit.enforces)?;
+    /// Whether a limit that the service counts refuses, or would if it did so, where the service has said this.
+    fn refused_by_service(
+        &self,
+        program: &Program,
+        limit: &LimitProgram,
+        applied: &Applied,
+        reply: Reply,
+    ) -> Option<Refused> {
         self.leases(applied.limit)?;
-        match applied.reply {
-            Some(Reply::Over(window)) => {
-                Some(Refused { limit: applied.limit, wait: window.reset, reason: RefusedFor::Over })
+        let (wait, reason) = match reply {
+            Reply::Over(window) => (window.reset, RefusedFor::Over),
+            Reply::Unavailable if program.when_unavailable() == WhenUnavailable::Deny => {
+                (NO_USE_TO_WAIT.min(limit.spec.limit.period.into()), RefusedFor::ServiceUnavailable)
             }
-            Some(Reply::Unavailable) | None if program.when_unavailable() == WhenUnavailable::Deny => {
-                let wait = limit.spec.limit.period.into();
-                let wait = NO_USE_TO_WAIT.min(wait);
-                Some(Refused { limit: applied.limit, wait, reason: RefusedFor::ServiceUnavailable })
-            }
-            Some(Reply::Unavailable | Reply::Share(_)) | None => None,
-        }
+            Reply::Unavailable | Reply::Share(_) => return None,
+        };
+        Some(Refused { limit: applied.limit, wait, reason })
     }
 
     fn leases(&self, limit: usize) -> Option<(&Leases, Unit)> {
@@ -346,33 +394,38 @@ impl Counters {
         program: &Program,
         applied: &[Applied],
         outcome: &charge::Outcome,
-        mut shadowed: Vec<usize>,
+        shadowed: Vec<Refused>,
     ) -> Counted {
-        let mut counted = Counted::default();
+        let mut counted = Counted { shadowed, ..Counted::default() };
         let mut charged = 0;
         for applied in applied {
             let Some(limit) = program.limits.get(applied.limit) else { continue };
-            let shadow = |over: bool| over && !limit.enforces;
+            if let Some(reply) = applied.reply {
+                if reply == Reply::Unavailable && program.when_unavailable() != WhenUnavailable::Deny {
+                    counted.uncounted = Some(applied.limit);
+                }
+                let refused = self.refused_by_service(program, limit, applied, reply);
+                counted.shadowed.extend(refused.filter(|_| !limit.enforces));
+            }
             if let Some(local) = self.local(applied) {
                 let Some(finding) = outcome.findings.get(charged) else { continue };
+                let reason = match finding.verdict {
+                    Verdict::Full => RefusedFor::TableFull,
+                    Verdict::Within | Verdict::Over | Verdict::Contended => RefusedFor::Over,
+                };
+                let refused = Refused { limit: applied.limit, wait: finding.wait, reason };
                 if outcome.refused_by == Some(charged) {
-                    counted.refused_by =
-                        Some(Refused { limit: applied.limit, wait: finding.wait, reason: RefusedFor::Over });
+                    counted.refused_by = Some(refused);
+                } else if finding.verdict != Verdict::Within && !limit.enforces {
+                    counted.shadowed.push(refused);
                 }
                 charged += 1;
-                if shadow(finding.verdict != Verdict::Within) {
-                    shadowed.push(applied.limit);
-                }
                 counted.standing.push((applied.limit, ServiceLimit::local(&local.gcra, &finding.standing)));
             } else if let Some(Reply::Share(Share { window, .. }) | Reply::Over(window)) = applied.reply {
-                if shadow(matches!(applied.reply, Some(Reply::Over(_)))) {
-                    shadowed.push(applied.limit);
-                }
                 let Window { remaining, reset } = window;
                 counted.standing.push((applied.limit, ServiceLimit::fixed(remaining, reset)));
             }
         }
-        counted.shadowed = shadowed;
         counted
     }
 }
@@ -381,10 +434,6 @@ impl Asking {
     /// The messages that are to be sent to the service, one a call.
     pub fn messages(&self) -> impl Iterator<Item = Vec<u8>> {
         self.calls.iter().map(|call| rls::encode(&call.descriptor, call.ask.hits.get()))
-    }
-
-    pub(super) fn into_parts(self) -> (Vec<Applied>, Vec<usize>) {
-        (self.applied, self.shadowed)
     }
 }
 

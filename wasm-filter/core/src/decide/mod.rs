@@ -4,6 +4,7 @@
 //! decides about a request at once ([`Step::Done`]), or says what it waits for ([`Step::Wait`]); then it is asked again.
 
 mod authenticate;
+mod conclude;
 mod exchange;
 mod keyed;
 mod keys;
@@ -12,6 +13,7 @@ mod logged;
 mod reason;
 mod record;
 mod redacted;
+mod series;
 mod signature;
 mod taken;
 mod token;
@@ -20,14 +22,15 @@ mod worker;
 
 pub use authenticate::{Accepted, NotSignedIn, Reason, SignIn, SignedIn};
 pub use exchange::Exchange;
-pub use keys::NoEnvironmentKeys;
-pub use limits::{Asking, Counted, Refused, RefusedFor};
+pub use keys::{Ended, KeyState, NoEnvironmentKeys};
+pub use limits::{Asking, Counted, Heard, Refused, RefusedFor, Said};
 pub use logged::{logged_host, logged_path};
 pub use record::{Record, Verdict};
+pub use series::{Part, Series, metric};
 pub use signature::Signatures;
 pub use token::{Token, TokenError};
 pub use waiting::{Awake, Waiting};
-pub use worker::{Due, StartError, Worker};
+pub use worker::{Due, StartError, Tick, Worker};
 
 use crate::answer::Answer;
 

@@ -17,6 +17,7 @@ impl Reason {
             Self::SeveralTokens => "several_tokens",
             Self::Claims => "claims",
             Self::NoKeys => "no_keys",
+            Self::NoRule { .. } => "no_rule",
             Self::Token(error) => match error {
                 TokenError::Jws(JwsError::UnknownAlgorithm | JwsError::NoAlgorithm)
                 | TokenError::Algorithm => "algorithm",
@@ -29,7 +30,8 @@ impl Reason {
                     ClaimError::Audience => "audience",
                     ClaimError::Expired => "expired",
                     ClaimError::NotYet | ClaimError::IssuedLater => "not_yet_valid",
-                    ClaimError::NoExpiry | ClaimError::Lifetime => "lifetime",
+                    ClaimError::NoExpiry => "no_expiry",
+                    ClaimError::Lifetime => "lifetime",
                     ClaimError::Time => "malformed_token",
                 },
             },
@@ -44,6 +46,7 @@ impl Reason {
             Self::SeveralTokens => Refusal::ManyTokens,
             Self::Claims => Refusal::Claims,
             Self::NoKeys => Refusal::NotReady,
+            Self::NoRule { is_signed_in } => Refusal::NoRule { is_signed_in },
             Self::Token(error) => Refusal::BadToken(match error {
                 TokenError::Jws(JwsError::UnknownAlgorithm | JwsError::NoAlgorithm)
                 | TokenError::Algorithm => TokenFault::Algorithm,
@@ -58,7 +61,8 @@ impl Reason {
                     ClaimError::Audience => TokenFault::Audience,
                     ClaimError::Expired => TokenFault::Expired,
                     ClaimError::NotYet | ClaimError::IssuedLater => TokenFault::NotYetValid,
-                    ClaimError::NoExpiry | ClaimError::Lifetime => TokenFault::Lifetime,
+                    ClaimError::NoExpiry => TokenFault::NoExpiry,
+                    ClaimError::Lifetime => TokenFault::Lifetime,
                     ClaimError::Time => TokenFault::Malformed,
                 },
             }),
@@ -74,6 +78,18 @@ impl RefusedFor {
             Self::Over => "over_limit",
             Self::MissingKey => "missing_limit_key",
             Self::ServiceUnavailable => "limit_service_unavailable",
+            Self::TableFull => "limit_table_full",
+        }
+    }
+
+    /// What the client is told, `limits` being the name of the one that refuses.
+    #[must_use]
+    pub const fn refusal<'a>(self, limits: &'a [&'a str]) -> Refusal<'a> {
+        match self {
+            Self::Over => Refusal::TooMany { limits },
+            Self::MissingKey => Refusal::NoLimitKey,
+            Self::ServiceUnavailable => Refusal::NotCounted,
+            Self::TableFull => Refusal::TooManyCallers,
         }
     }
 }

@@ -1,6 +1,12 @@
 //! What is said of a decision in metrics and access logs.
 
+use std::fmt::Write as _;
 use std::rc::Rc;
+
+use super::{NotSignedIn, Refused, RefusedFor};
+use crate::host::HostError;
+use crate::program::Program;
+use crate::request::ClientAddress;
 
 /// A decision. All words are fixed or of the policy, but the subject, which is a digest: nothing that a client wrote
 /// stands here.
@@ -12,10 +18,16 @@ pub struct Record {
     pub reason: &'static str,
     /// The rule of `jwt.rules` that decided, by its place.
     pub rule: Option<usize>,
-    /// The limit that refused, or would have, by its place.
+    /// The provider whose token was refused, by its place.
+    pub provider: Option<usize>,
+    /// The limit that refused, or would have, or was not counted as it should be, by its place.
     pub limit: Option<usize>,
+    /// Limits in shadow mode that would have refused too.
+    pub shadowed: Vec<Refused>,
     /// The signed-in subject: see [`Token::subject`](super::Token::subject).
     pub subject: Option<Rc<str>>,
+    /// How the proxy failed, if it did.
+    pub error: Option<HostError>,
 }
 
 /// What was decided.
@@ -34,10 +46,6 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// All of them, for metrics.
-    pub const ALL: [Self; 5] =
-        [Self::Allowed, Self::Denied, Self::Shadowed, Self::FailedOpen, Self::FailedClosed];
-
     /// The word for it.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -48,5 +56,75 @@ impl Verdict {
             Self::FailedOpen => "failed_open",
             Self::FailedClosed => "failed_closed",
         }
+    }
+}
+
+impl Record {
+    /// That a request passes.
+    pub(super) const fn allowed(reason: &'static str) -> Self {
+        Self {
+            verdict: Verdict::Allowed,
+            reason,
+            rule: None,
+            provider: None,
+            limit: None,
+            shadowed: Vec::new(),
+            subject: None,
+            error: None,
+        }
+    }
+
+    /// That it has not signed in.
+    pub(super) fn not_signed_in(&mut self, refused: NotSignedIn) {
+        self.verdict = Verdict::Denied;
+        self.reason = refused.reason.word();
+        self.rule = refused.rule;
+        self.provider = refused.provider;
+    }
+
+    /// That a limit refuses it, or would.
+    pub(super) fn refused(&mut self, verdict: Verdict, refused: Refused) {
+        self.verdict = verdict;
+        self.uncounted(refused.reason, refused.limit);
+    }
+
+    pub(super) fn uncounted(&mut self, reason: RefusedFor, limit: usize) {
+        self.reason = reason.word();
+        self.limit = Some(limit);
+    }
+
+    /// A decision as access logs have it: `verdict=denied reason=over_limit limit=per-user policy=shop/api`. With the
+    /// client's address where other proxies tell it: who has connected, logs have anyway.
+    pub(super) fn tell(&self, program: &Program, client: Option<ClientAddress>) -> String {
+        let jwt = program.jwt.as_ref();
+        let rule = self.rule.and_then(|rule| jwt?.requirements.get(rule));
+        let provider = self.provider.and_then(|provider| jwt?.providers.get(provider));
+        let limit = |limit: usize| program.limits.get(limit).map(|limit| limit.spec.name.as_str());
+        let mut told = String::with_capacity(128);
+        for (name, value) in [
+            ("verdict=", Some(self.verdict.word())),
+            (" reason=", Some(self.reason)),
+            (" rule=", rule.map(|rule| rule.name.as_str())),
+            (" provider=", provider.map(|provider| provider.spec.name.as_str())),
+            (" limit=", self.limit.and_then(limit)),
+            (" subject=", self.subject.as_deref()),
+            (" policy=", Some(&program.policy.namespace)),
+            ("/", Some(&program.policy.name)),
+        ] {
+            if let Some(value) = value {
+                told.push_str(name);
+                told.push_str(value);
+            }
+        }
+        for (at, shadowed) in self.shadowed.iter().enumerate() {
+            told.push_str(if at == 0 { " shadowed=" } else { "," });
+            told.push_str(limit(shadowed.limit).unwrap_or_default());
+            told.push(':');
+            told.push_str(shadowed.reason.word());
+        }
+        if let Some(client) = client.filter(|_| program.logs_paths && program.trusted_hops > 0) {
+            let _ = write!(told, " client={}", client.ip());
+        }
+        told
     }
 }

@@ -10,6 +10,7 @@ use super::signature::Signatures;
 use crate::host::{Host, HostError, Monotonic, WallClock};
 use crate::jose::key::Fingerprint;
 use crate::jose::{Json, JsonError, Jws, JwsError, KeySet};
+use crate::keys::Asked;
 use crate::program::ProviderProgram;
 use crate::token::{ClaimError, Times, VerifiedTokens, check_parties};
 
@@ -82,6 +83,15 @@ pub(super) enum NotAccepted {
     Host(HostError),
 }
 
+impl NotAccepted {
+    const fn without(keys: NoKeys) -> Self {
+        match keys {
+            NoKeys::Coming => Self::KeysComing,
+            NoKeys::Failed => Self::NoKeys,
+        }
+    }
+}
+
 impl<E: Into<TokenError>> From<E> for NotAccepted {
     fn from(error: E) -> Self {
         Self::Refused(error.into())
@@ -107,27 +117,25 @@ impl Checker<'_> {
     /// at every request.
     pub(super) fn check(&mut self, token: &[u8], host: &dyn Host) -> Result<Rc<Token>, NotAccepted> {
         let spec = &self.provider.spec;
-        let keys = match self.keys.current(self.now) {
+        let mut keys = match self.keys.current(self.now) {
             Ok(keys) => keys,
             Err(missing) => {
                 // A token that no key makes good needs not wait for any.
                 self.read(token)?;
-                return Err(match missing {
-                    NoKeys::Coming => NotAccepted::KeysComing,
-                    NoKeys::Failed => NotAccepted::NoKeys,
-                });
+                return Err(NotAccepted::without(missing));
             }
         };
-        let by = (self.index, keys.fingerprint());
-        if let Some(known) = self.cache.get(token, &by, self.now) {
+        let index = self.index;
+        let by = |keys: &KeySet| (index, keys.fingerprint());
+        if let Some(known) = self.cache.get(token, &by(&keys), self.now) {
             known.times.check(spec, self.wall)?;
             return Ok(Rc::clone(known));
         }
         let (jws, mut read) = self.read(token)?;
-        self.check_signature(&jws, &keys, host)?;
+        self.check_signature(&jws, &mut keys, host)?;
         read.subject = subject(&read.claims);
         let read = Rc::new(read);
-        self.cache.insert(token, by, self.now, Rc::clone(&read));
+        self.cache.insert(token, by(&keys), self.now, Rc::clone(&read));
         Ok(read)
     }
 
@@ -151,22 +159,31 @@ impl Checker<'_> {
         Ok((jws, Token { claims, times, subject: None }))
     }
 
-    fn check_signature(&mut self, jws: &Jws<'_>, keys: &KeySet, host: &dyn Host) -> Result<(), NotAccepted> {
-        let mut known = false;
-        for key in keys.candidates(jws.algorithm(), jws.kid()) {
-            known = true;
-            if self.signatures.verify(key, jws, host) {
-                return Ok(());
+    /// Whether one of these keys has signed the token, or one of those that another worker has fetched since.
+    fn check_signature(
+        &mut self,
+        jws: &Jws<'_>,
+        keys: &mut Rc<KeySet>,
+        host: &dyn Host,
+    ) -> Result<(), NotAccepted> {
+        loop {
+            let mut known = false;
+            for key in keys.candidates(jws.algorithm(), jws.kid()) {
+                known = true;
+                if self.signatures.verify(key, jws, host) {
+                    return Ok(());
+                }
             }
-        }
-        if known {
-            return Err(TokenError::Signature.into());
-        }
-        // The issuer may sign with a key that it made since.
-        match jws.kid().map(|kid| self.keys.ask_for(host, kid, self.now)) {
-            Some(Ok(true)) => Err(NotAccepted::KeysComing),
-            Some(Err(error)) => Err(NotAccepted::Host(error)),
-            Some(Ok(false)) | None => Err(TokenError::UnknownKey.into()),
+            if known {
+                return Err(TokenError::Signature.into());
+            }
+            // The issuer may sign with a key that it made since.
+            let kid = jws.kid().ok_or(TokenError::UnknownKey)?;
+            match self.keys.ask_for(host, kid, self.now).map_err(NotAccepted::Host)? {
+                Asked::Others => *keys = self.keys.current(self.now).map_err(NotAccepted::without)?,
+                Asked::Coming => return Err(NotAccepted::KeysComing),
+                Asked::Unknown => return Err(TokenError::UnknownKey.into()),
+            }
         }
     }
 }

@@ -6,5 +6,5 @@ mod schedule;
 mod unknown;
 
 pub use cache_control::freshness;
-pub use remote::{Fetch, Fetched, Found, MOST_BYTES, RemoteKeys};
+pub use remote::{Asked, Fetch, Fetched, Found, MOST_BYTES, RemoteKeys};
 pub use schedule::{Cell, FETCH_TIMEOUT, Schedule};

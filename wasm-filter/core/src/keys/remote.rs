@@ -6,10 +6,10 @@ use std::rc::Rc;
 use sallyport_policy::Duration;
 
 use super::cache_control::freshness;
-use super::schedule::{Cell, Schedule, nanos};
+use super::schedule::{Cell, Schedule, TRIES, nanos};
 use super::unknown::UnknownKids;
 use crate::host::{Expect, HostError, Monotonic, Shared, SharedData, WriteError};
-use crate::jose::KeySet;
+use crate::jose::{KeySet, KeySetError};
 
 /// Fetched anew so often, where neither the policy nor the answer says.
 const REFRESH: Duration = Duration::from_secs(300);
@@ -34,6 +34,8 @@ pub struct Fetched<'a> {
 /// What became of a fetch, for metrics and logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fetch {
+    /// It brought the first keys.
+    First,
     /// It brought other keys.
     Changed,
     /// It brought the same keys.
@@ -45,26 +47,42 @@ pub enum Fetch {
     /// The answer was larger than [`MOST_BYTES`].
     TooLarge,
     /// The answer was no key set with a key that can be used.
-    Unusable,
+    Unusable(KeySetError),
 }
 
 impl Fetch {
     /// Whether it brought keys.
     #[must_use]
     pub const fn is_good(self) -> bool {
-        matches!(self, Self::Changed | Self::Same)
+        matches!(self, Self::First | Self::Changed | Self::Same)
+    }
+
+    /// A word for it. A set that holds a private key has one of its own: whoever could read it can make tokens.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Changed => "changed",
+            Self::Same => "same",
+            Self::NoAnswer => "no_answer",
+            Self::Status(_) => "status",
+            Self::TooLarge => "too_large",
+            Self::Unusable(KeySetError::Private(_)) => "private_key",
+            Self::Unusable(_) => "unusable",
+        }
     }
 }
 
 impl fmt::Display for Fetch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::First => f.write_str("they are the first"),
             Self::Changed => f.write_str("they are others than before"),
             Self::Same => f.write_str("they are the same as before"),
             Self::NoAnswer => f.write_str("nobody answered"),
             Self::Status(status) => write!(f, "the answer was {status}"),
             Self::TooLarge => write!(f, "the answer was larger than {MOST_BYTES} bytes"),
-            Self::Unusable => f.write_str("the answer holds no key that can be used"),
+            Self::Unusable(error) => write!(f, "the answer can't be used: {error}"),
         }
     }
 }
@@ -80,6 +98,17 @@ pub enum Found {
     None,
 }
 
+/// What came of asking for a key that is not among the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// There are other keys now: it may be among these.
+    Others,
+    /// A fetch is on its way that may bring it.
+    Coming,
+    /// None is.
+    Unknown,
+}
+
 /// A provider's keys in one worker.
 #[derive(Debug)]
 pub struct RemoteKeys {
@@ -88,7 +117,10 @@ pub struct RemoteKeys {
     place: Vec<u8>,
     refresh: Option<Duration>,
     max_stale: Duration,
+    /// The schedule that these keys are of.
     seen: Schedule,
+    /// When the last fetch had ended, as [`Self::look`] last saw it.
+    looked: Monotonic,
     keys: Option<Rc<KeySet>>,
     unknown: UnknownKids,
 }
@@ -104,6 +136,7 @@ impl RemoteKeys {
             refresh,
             max_stale,
             seen: Schedule::default(),
+            looked: Monotonic::default(),
             keys: None,
             unknown: UnknownKids::default(),
         }
@@ -127,22 +160,39 @@ impl RemoteKeys {
         self.keys.as_ref().map(|_| now.0.saturating_sub(self.seen.fetched.0))
     }
 
-    /// Looks whether another worker has fetched: whether a fetch ended since this was last asked.
+    /// How long until the next fetch, as this worker knows, in nanoseconds.
+    #[must_use]
+    pub fn next(&self, now: Monotonic) -> u64 {
+        self.seen.next.0.saturating_sub(now.0)
+    }
+
+    /// Looks whether another worker has fetched: whether a fetch has ended since the last look.
     ///
     /// # Errors
     /// The proxy failed.
     pub fn look(&mut self, shared: &dyn SharedData) -> Result<bool, HostError> {
         let schedule = self.schedule.read(shared)?;
-        if schedule.generation != self.seen.generation
-            && let Some(set) = shared.read(&self.place)?
-            && let Ok(keys) = KeySet::from_jwks(&set.value)
-        {
-            self.keys = Some(Rc::new(keys));
-            self.unknown.clear();
-        }
-        let ended = schedule.ended != self.seen.ended;
-        self.seen = schedule;
+        self.take_in(shared, schedule)?;
+        let ended = schedule.ended != self.looked;
+        self.looked = schedule.ended;
         Ok(ended)
+    }
+
+    /// Takes in what the workers share, the keys with it where they are others: whether they are.
+    fn take_in(&mut self, shared: &dyn SharedData, schedule: Schedule) -> Result<bool, HostError> {
+        let generation = self.seen.generation;
+        if schedule.generation != generation {
+            let set = shared.read(&self.place)?;
+            if let Some(Ok(keys)) = set.map(|set| KeySet::from_jwks(&set.value)) {
+                self.keys = Some(Rc::new(keys));
+                self.unknown.clear();
+                self.seen = schedule;
+                return Ok(true);
+            }
+        }
+        // Of keys that were not found yet, the generation is still to come.
+        self.seen = Schedule { generation, ..schedule };
+        Ok(false)
     }
 
     /// Whether this worker has to fetch now: it has taken that on, and no other will.
@@ -154,26 +204,34 @@ impl RemoteKeys {
         Ok(self.seen.is_due(now) && self.schedule.take_on(shared, now)?)
     }
 
-    /// A token names a key that is not among the keys: whether a fetch is on its way that may bring it.
+    /// A token names a key that is not among the keys.
     ///
     /// # Errors
     /// The proxy failed.
-    pub fn ask_for(&mut self, shared: &dyn SharedData, kid: &str, now: Monotonic) -> Result<bool, HostError> {
+    pub fn ask_for(
+        &mut self,
+        shared: &dyn SharedData,
+        kid: &str,
+        now: Monotonic,
+    ) -> Result<Asked, HostError> {
         if self.unknown.contains(kid, now) {
-            return Ok(false);
+            return Ok(Asked::Unknown);
         }
-        let hope = self.schedule.ask(shared, now)?;
-        let schedule = self.schedule.read(shared)?;
+        let asked = self.schedule.ask(shared, now, self.seen.generation)?;
+        let Some((hope, schedule)) = asked else { return Ok(Asked::Unknown) };
+        if self.take_in(shared, schedule)? {
+            return Ok(Asked::Others);
+        }
         if hope {
-            self.seen = schedule;
-        } else {
-            // No longer: an issuer may sign with a new key soon after its keys were fetched.
-            self.unknown.insert(kid, schedule.hears_from());
+            return Ok(Asked::Coming);
         }
-        Ok(hope)
+        // No longer: an issuer may sign with a new key soon after its keys were fetched.
+        self.unknown.insert(kid, schedule.hears_from());
+        Ok(Asked::Unknown)
     }
 
-    /// The fetch that this worker took on has ended. Keys that can't be used replace none.
+    /// The fetch that this worker took on has ended: what became of it, and the schedule after it, unless every try met
+    /// another writer. Keys that can't be used replace none.
     ///
     /// # Errors
     /// The proxy failed.
@@ -183,21 +241,20 @@ impl RemoteKeys {
         answer: Option<Fetched<'_>>,
         now: Monotonic,
         jitter: u32,
-    ) -> Result<Fetch, HostError> {
-        let (outcome, keys) = match judge(answer) {
-            Err(outcome) => {
-                self.schedule.fail(shared, now, jitter)?;
-                return Ok(outcome);
-            }
-            Ok((answer, keys)) => (answer, keys),
+    ) -> Result<(Fetch, Option<Schedule>), HostError> {
+        let (answer, keys) = match judge(answer) {
+            Err(fetch) => return Ok((fetch, self.schedule.fail(shared, now, self.max_stale, jitter)?)),
+            Ok(good) => good,
         };
-        let changed = self.keys.as_ref().is_none_or(|before| before.fingerprint() != keys.fingerprint());
-        if changed {
-            // The keys first: who sees the schedule's new generation must find them.
-            replace(shared, &self.place, outcome.body)?;
-        }
-        self.schedule.succeed(shared, now, self.lifetime(&outcome), changed, jitter)?;
-        Ok(if changed { Fetch::Changed } else { Fetch::Same })
+        let fetch = match &self.keys {
+            None => Fetch::First,
+            Some(before) if before.fingerprint() == keys.fingerprint() => Fetch::Same,
+            Some(_) => Fetch::Changed,
+        };
+        // The keys first: who sees the schedule's new generation must find them.
+        let changed = fetch != Fetch::Same && replace(shared, &self.place, answer.body)?;
+        let schedule = self.schedule.succeed(shared, now, self.lifetime(&answer), changed, jitter)?;
+        Ok((fetch, schedule))
     }
 
     /// How long keys are good: as the policy says, else as the answer does.
@@ -219,22 +276,23 @@ fn judge(answer: Option<Fetched<'_>>) -> Result<(Fetched<'_>, KeySet), Fetch> {
     if answer.body.len() > MOST_BYTES {
         return Err(Fetch::TooLarge);
     }
-    let keys = KeySet::from_jwks(answer.body).map_err(|_| Fetch::Unusable)?;
+    let keys = KeySet::from_jwks(answer.body).map_err(Fetch::Unusable)?;
     Ok((answer, keys))
 }
 
-/// Writes a value over whatever is there.
-fn replace(shared: &dyn SharedData, key: &[u8], value: &[u8]) -> Result<(), HostError> {
-    loop {
+/// Writes a value over whatever is there, unless others always come before: then theirs is as new.
+fn replace(shared: &dyn SharedData, key: &[u8], value: &[u8]) -> Result<bool, HostError> {
+    for _ in 0..TRIES {
         let expect = match shared.read(key)? {
             Some(Shared { version, .. }) => Expect::Version(version),
             None => Expect::Absent,
         };
         match shared.write(key, value, expect) {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(true),
             // Only a worker whose fetch took longer than it may comes in between.
             Err(WriteError::Changed) => {}
             Err(WriteError::Host(error)) => return Err(error),
         }
     }
+    Ok(false)
 }

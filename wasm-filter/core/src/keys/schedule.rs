@@ -15,11 +15,13 @@ const TAKEN_FOR: u64 = nanos(FETCH_TIMEOUT) + 1_000_000_000;
 const FIRST_DELAY: u64 = 1_000_000_000;
 /// But never longer than this.
 const LONGEST_DELAY: u64 = 300 * 1_000_000_000;
+/// And no longer than this as long as there are no keys that can be used.
+const WITHOUT_KEYS: u64 = 10 * 1_000_000_000;
 /// After a fetch, one that an unknown `kid` asks for waits so long. No longer, however many were in vain: whoever makes
 /// names up must not keep others from a key that is new.
 const UNKNOWN_DELAY: u64 = 10 * 1_000_000_000;
 /// Writers who lose the race so often leave it to the next tick.
-const TRIES: usize = 8;
+pub(super) const TRIES: usize = 8;
 
 pub(super) const fn nanos(duration: Duration) -> u64 {
     duration.as_millis().saturating_mul(1_000_000)
@@ -98,6 +100,15 @@ impl Schedule {
         true
     }
 
+    /// How long the last keys are good, which they are for `max_stale`, in nanoseconds. 0 without any.
+    #[must_use]
+    pub fn left(&self, now: Monotonic, max_stale: Duration) -> u64 {
+        if self.generation == 0 {
+            return 0;
+        }
+        self.fetched.0.saturating_add(nanos(max_stale)).saturating_sub(now.0)
+    }
+
     /// From when on it is of use to ask for a fetch.
     #[must_use]
     pub fn hears_from(&self) -> Monotonic {
@@ -120,9 +131,11 @@ impl Schedule {
         self.end(now, lifetime - part(lifetime / 5, jitter));
     }
 
-    /// A fetch brought nothing that can be used.
-    fn fail(&mut self, now: Monotonic, jitter: u32) {
-        let delay = doubled(FIRST_DELAY, self.failures);
+    /// A fetch brought nothing that can be used. The pause after it is not for longer than the last keys, and short where
+    /// there are none: then nobody can sign in.
+    fn fail(&mut self, now: Monotonic, max_stale: Duration, jitter: u32) {
+        let longest = self.left(now, max_stale).max(WITHOUT_KEYS);
+        let delay = doubled(FIRST_DELAY, self.failures).min(longest);
         self.failures = self.failures.saturating_add(1);
         self.end(now, delay - part(delay / 2, jitter));
     }
@@ -175,12 +188,21 @@ impl Cell {
             .map(|it| it.is_some())
     }
 
-    /// Asks for a fetch because of a `kid` that the keys lack: whether a request may wait for one.
+    /// Asks for a fetch because of a `kid` that the keys of this `generation` lack, unless there are others already:
+    /// whether a request may hope, and the schedule after it. `None`: every try met another writer.
     ///
     /// # Errors
     /// The proxy failed.
-    pub fn ask(&self, shared: &dyn SharedData, now: Monotonic) -> Result<bool, HostError> {
-        self.change(shared, |schedule| Some(schedule.ask(now))).map(|hope| hope.unwrap_or(false))
+    pub fn ask(
+        &self,
+        shared: &dyn SharedData,
+        now: Monotonic,
+        generation: u32,
+    ) -> Result<Option<(bool, Schedule)>, HostError> {
+        self.change(shared, |schedule| {
+            let hope = schedule.generation != generation || schedule.ask(now);
+            Some((hope, *schedule))
+        })
     }
 
     /// A fetch brought keys: the schedule after it.
@@ -209,10 +231,11 @@ impl Cell {
         &self,
         shared: &dyn SharedData,
         now: Monotonic,
+        max_stale: Duration,
         jitter: u32,
     ) -> Result<Option<Schedule>, HostError> {
         self.change(shared, |schedule| {
-            schedule.fail(now, jitter);
+            schedule.fail(now, max_stale, jitter);
             Some(*schedule)
         })
     }
@@ -257,6 +280,14 @@ mod tests {
 
     fn cell() -> Cell {
         Cell::new(b"schedule".to_vec())
+    }
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    /// Whether a request may hope for keys, by whoever knows those that are there.
+    fn asked(shared: &Model, now: u64) -> bool {
+        let generation = cell().read(shared).unwrap().generation;
+        cell().ask(shared, at(now), generation).unwrap().unwrap().0
     }
 
     #[test]
@@ -306,13 +337,28 @@ mod tests {
     fn failures_are_followed_by_longer_and_longer_pauses() {
         let shared = Model::default();
         let mut pauses = Vec::new();
+        cell().succeed(&shared, at(100), Duration::from_secs(300), true, 0).unwrap();
         for _ in 0..12 {
-            let schedule = cell().fail(&shared, at(100), 0).unwrap().unwrap();
+            let schedule = cell().fail(&shared, at(100), DAY, 0).unwrap().unwrap();
             pauses.push((schedule.next.0 - at(100).0) / SECOND);
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
-        let half = cell().fail(&shared, at(100), u32::MAX).unwrap().unwrap();
+        let half = cell().fail(&shared, at(100), DAY, u32::MAX).unwrap().unwrap();
         assert_eq!(half.next, at(250));
+    }
+
+    #[test]
+    fn without_keys_no_pause_is_long_and_none_lasts_beyond_the_keys() {
+        let shared = Model::default();
+        let pause = |now: u64| {
+            let schedule = cell().fail(&shared, at(now), Duration::from_secs(1000), 0).unwrap().unwrap();
+            schedule.next.0 / SECOND - now
+        };
+        assert_eq!([(); 7].map(|()| pause(100)), [1, 2, 4, 8, 10, 10, 10]);
+        cell().succeed(&shared, at(200), Duration::from_secs(300), true, 0).unwrap();
+        assert_eq!([(); 10].map(|()| pause(500)), [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
+        // They are good until 1200.
+        assert_eq!([1000, 1180, 1195, 1200, 5000].map(pause), [200, 20, 10, 10, 10]);
     }
 
     #[test]
@@ -321,32 +367,34 @@ mod tests {
         let hour = Duration::from_secs(3600);
         cell().succeed(&shared, at(100), hour, true, 0).unwrap();
         // Too soon after the last fetch.
-        assert_eq!(cell().ask(&shared, at(105)), Ok(false));
+        assert!(!asked(&shared, 105));
         let mut now = 100;
         for pause in [10; 7] {
-            assert_eq!(cell().ask(&shared, at(now + pause - 1)), Ok(false), "{pause}");
+            assert!(!asked(&shared, now + pause - 1), "{pause}");
             now += pause;
-            assert_eq!(cell().ask(&shared, at(now)), Ok(true), "{pause}");
+            assert!(asked(&shared, now), "{pause}");
             // All who ask meanwhile wait for the same.
-            assert_eq!(cell().ask(&shared, at(now)), Ok(true));
+            assert!(asked(&shared, now));
             assert_eq!(cell().take_on(&shared, at(now)), Ok(true));
             assert_eq!(cell().take_on(&shared, at(now)), Ok(false));
             cell().succeed(&shared, at(now), hour, false, 0).unwrap();
         }
         now += 10;
-        assert_eq!(cell().ask(&shared, at(now)), Ok(true));
+        assert!(asked(&shared, now));
         cell().succeed(&shared, at(now), hour, true, 0).unwrap();
-        assert_eq!(cell().ask(&shared, at(now + 10)), Ok(true));
+        assert!(asked(&shared, now + 10));
     }
 
     #[test]
     fn an_unknown_kid_does_not_shorten_the_pause_after_a_failure() {
         let shared = Model::default();
+        cell().succeed(&shared, at(100), DAY, true, 0).unwrap();
         for _ in 0..6 {
-            cell().fail(&shared, at(100), 0).unwrap();
+            cell().fail(&shared, at(100), DAY, 0).unwrap();
         }
-        assert_eq!(cell().ask(&shared, at(131)), Ok(false));
-        assert_eq!(cell().ask(&shared, at(132)), Ok(true));
+        assert!(!asked(&shared, 131));
+        assert!(asked(&shared, 132));
+        assert!(cell().ask(&shared, at(101), 0).unwrap().unwrap().0, "there are other keys already");
     }
 
     #[test]

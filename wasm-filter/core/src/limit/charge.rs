@@ -30,7 +30,7 @@ pub struct Charge<'a> {
     pub limit: &'a LocalLimit,
     /// What it counts apart.
     pub key: Key,
-    /// How many requests this one counts for: 1.
+    /// As how many requests this one counts.
     pub requests: u32,
     /// Whether it refuses.
     pub effect: Effect,
@@ -77,6 +77,8 @@ pub enum Verdict {
     Within,
     /// It is over the limit.
     Over,
+    /// Its key has no place of its own, and what all such keys share is used up.
+    Full,
     /// Other workers wrote first every time, so that it could not be counted, and is not admitted.
     Contended,
 }

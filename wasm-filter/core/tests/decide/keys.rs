@@ -1,7 +1,7 @@
 //! Keys that are fetched.
 
-use sallyport_traffic::decide::{Step, Wait};
-use sallyport_traffic::jose::base64url;
+use sallyport_traffic::decide::{Ended, Step, Tick, Wait};
+use sallyport_traffic::jose::{JsonError, KeySetError, base64url};
 use sallyport_traffic::keys::{Fetch, Fetched};
 use serde_json::{Value, json};
 
@@ -26,12 +26,17 @@ fn request(kid: &str) -> Request {
 }
 
 fn answer(proxy: &mut Proxy, status: u16, body: &str, cache_control: &[&[u8]]) -> Fetch {
+    ended(proxy, status, body, cache_control).fetch
+}
+
+fn ended(proxy: &mut Proxy, status: u16, body: &str, cache_control: &[&[u8]]) -> Ended {
     let answer = Fetched { status, cache_control, age: 0, body: body.as_bytes() };
     proxy.worker.fetched(&proxy.host, 0, Some(answer)).unwrap().unwrap()
 }
 
 fn due(proxy: &mut Proxy) -> bool {
-    let (_, due) = proxy.worker.tick(&proxy.host).unwrap();
+    let Tick { due, failed, .. } = proxy.worker.tick(&proxy.host);
+    assert_eq!(failed, None);
     assert!(due.iter().all(|due| due.source.authority == "issuer.example" && due.source.path == "/keys"));
     !due.is_empty()
 }
@@ -51,8 +56,8 @@ fn a_request_waits_for_the_first_keys_and_is_then_decided() {
     assert!(waits(&mut proxy, "a"));
     assert!(due(&mut proxy) && !due(&mut proxy));
     assert!(waits(&mut proxy, "a"));
-    assert_eq!(answer(&mut proxy, 200, &jwks("a"), &[]), Fetch::Changed);
-    assert_eq!(proxy.worker.tick(&proxy.host).unwrap(), (true, vec![]));
+    assert_eq!(answer(&mut proxy, 200, &jwks("a"), &[]), Fetch::First);
+    assert_eq!(proxy.worker.tick(&proxy.host), Tick { ended: true, ..Tick::default() });
     assert_eq!(told(&mut proxy, "a"), "denied signature");
 }
 
@@ -68,10 +73,119 @@ fn without_keys_nobody_is_let_in_and_none_waits_after_a_failure() {
     let mut proxy = proxy();
     assert!(due(&mut proxy));
     assert_eq!(answer(&mut proxy, 500, "", &[]), Fetch::Status(500));
-    proxy.worker.tick(&proxy.host).unwrap();
+    proxy.worker.tick(&proxy.host);
     let got = proxy.ask(&request("a"));
     assert_eq!((got.status, got.told.as_str()), (503, "denied no_keys"));
     assert_eq!(got.header("retry-after"), Some("1"));
+    for (failures, wait) in [(2, "2"), (3, "4"), (4, "8"), (5, "10"), (6, "10")] {
+        proxy.host.seconds.set(proxy.host.seconds.get() + 10);
+        assert!(due(&mut proxy));
+        answer(&mut proxy, 500, "", &[]);
+        proxy.worker.tick(&proxy.host);
+        let got = proxy.ask(&request("a"));
+        assert_eq!((got.status, got.header("retry-after")), (503, Some(wait)), "after {failures}");
+        assert_eq!(got.line, "verdict=denied reason=no_keys rule=all provider=fetched policy=shop/api");
+    }
+    proxy.host.seconds.set(proxy.host.seconds.get() + 10);
+    assert!(due(&mut proxy));
+    answer(&mut proxy, 200, &jwks("a"), &[]);
+    proxy.worker.tick(&proxy.host);
+    assert_eq!(told(&mut proxy, "a"), "denied signature");
+}
+
+#[test]
+fn in_shadow_nobody_is_held_up_for_keys_or_refused_without_them() {
+    let mut shadow = spec();
+    shadow["mode"] = json!("Shadow");
+    let mut proxy = Proxy::with(shadow);
+    // None have come yet.
+    let got = proxy.ask(&request("a"));
+    assert_eq!((got.status, got.told.as_str()), (200, "shadowed no_keys"));
+    assert!(due(&mut proxy));
+    answer(&mut proxy, 500, "", &[]);
+    proxy.worker.tick(&proxy.host);
+    assert_eq!(proxy.ask(&request("a")).told, "shadowed no_keys");
+    proxy.host.seconds.set(1002);
+    assert!(due(&mut proxy));
+    answer(&mut proxy, 200, &jwks("a"), &[b"max-age=3600"]);
+    proxy.worker.tick(&proxy.host);
+    assert_eq!(proxy.ask(&request("a")).told, "shadowed signature");
+    // One that may be new has keys fetched all the same.
+    proxy.host.seconds.set(1013);
+    let got = proxy.ask(&request("b"));
+    assert_eq!((got.status, got.told.as_str()), (200, "shadowed no_keys"));
+    assert!(due(&mut proxy));
+    assert_eq!(proxy.without_keys(&request("b")).told, "shadowed no_keys");
+}
+
+#[test]
+fn whoever_has_waited_long_enough_is_told_whose_keys_did_not_come() {
+    let mut proxy = proxy();
+    assert!(waits(&mut proxy, "a"));
+    assert!(due(&mut proxy));
+    let got = proxy.without_keys(&request("a"));
+    assert_eq!((got.status, got.told.as_str()), (503, "denied no_keys"));
+    assert_eq!(got.line, "verdict=denied reason=no_keys rule=all provider=fetched policy=shop/api");
+    assert_eq!(got.header("retry-after"), Some("1"));
+}
+
+#[test]
+fn a_key_that_another_worker_has_fetched_is_known_at_once() {
+    let mut one = proxy();
+    assert!(due(&mut one));
+    answer(&mut one, 200, &jwks("old"), &[b"max-age=3600"]);
+    let mut two = Proxy::on(std::mem::take(&mut one.host), spec());
+    two.worker.tick(&two.host);
+    assert_eq!(told(&mut two, "old"), "denied signature");
+    // The other fetches the new key, of which this one has not heard.
+    two.host.seconds.set(1011);
+    one.host = std::mem::take(&mut two.host);
+    one.worker.tick(&one.host);
+    assert!(waits(&mut one, "new"));
+    assert!(due(&mut one));
+    answer(&mut one, 200, &jwks("new"), &[b"max-age=3600"]);
+    two.host = std::mem::take(&mut one.host);
+    assert_eq!(told(&mut two, "new"), "denied signature");
+    assert_eq!(told(&mut two, "other"), "denied unknown_key");
+    // Whoever waits there is told by the next look all the same.
+    assert!(two.worker.tick(&two.host).ended);
+    assert!(!two.worker.tick(&two.host).ended);
+}
+
+#[test]
+fn whoever_operates_the_proxy_is_told_what_became_of_keys() {
+    let address = "https://issuer.example/keys";
+    let cant = format!("keys of provider fetched can't be fetched from {address}: ");
+    let mut proxy = proxy();
+    assert!(!proxy.worker.key_states(&proxy.host).next().unwrap().are_usable);
+    assert!(due(&mut proxy));
+    let failed = ended(&mut proxy, 503, "", &[]);
+    assert_eq!(failed.told, format!("{cant}the answer was 503; there are none; next try in 1s"));
+    assert!(!failed.are_usable);
+    let good = ended(&mut proxy, 200, &jwks("a"), &[]);
+    assert_eq!(
+        good.told,
+        format!("keys of provider fetched were fetched from {address}: they are the first")
+    );
+    proxy.worker.tick(&proxy.host);
+    assert!(proxy.worker.key_states(&proxy.host).next().unwrap().are_usable);
+    proxy.host.seconds.set(1000 + 3000);
+    let failed = ended(&mut proxy, 404, "", &[]);
+    assert_eq!(
+        failed.told,
+        format!("{cant}the answer was 404; the last are good for 10m more; next try in 1s")
+    );
+    assert!(failed.are_usable);
+    proxy.host.seconds.set(1000 + 3700);
+    let private = jwks("a").replace("\"e\"", "\"d\":\"AQAB\",\"e\"");
+    let failed = ended(&mut proxy, 200, &private, &[]);
+    assert_eq!(failed.fetch.word(), "private_key");
+    assert!(failed.told.ends_with("; the last are too old to be used; next try in 2s"), "{}", failed.told);
+    assert!(failed.told.contains("holds a private key"), "{}", failed.told);
+    proxy.worker.tick(&proxy.host);
+    assert!(!proxy.worker.key_states(&proxy.host).next().unwrap().are_usable);
+    assert_eq!(ended(&mut proxy, 200, &jwks("a"), &[]).fetch, Fetch::Same);
+    assert_eq!(ended(&mut proxy, 200, &jwks("b"), &[]).fetch, Fetch::Changed);
 }
 
 #[test]
@@ -80,21 +194,22 @@ fn what_is_no_key_set_replaces_none_and_keys_lapse_at_their_hard_limit() {
     assert!(due(&mut proxy));
     answer(&mut proxy, 200, &jwks("a"), &[]);
     for (status, body, want) in [
-        (200, "{}", Fetch::Unusable),
-        (200, "<html>", Fetch::Unusable),
+        (200, "{}", Fetch::Unusable(KeySetError::NoSet)),
+        (200, "<html>", Fetch::Unusable(KeySetError::Json(JsonError::Syntax(0)))),
         (302, "", Fetch::Status(302)),
         (200, &*" ".repeat((256 << 10) + 1), Fetch::TooLarge),
     ] {
         proxy.host.seconds.set(proxy.host.seconds.get() + 301);
-        proxy.worker.tick(&proxy.host).unwrap();
+        proxy.worker.tick(&proxy.host);
         assert_eq!(answer(&mut proxy, status, body, &[]), want);
-        proxy.worker.tick(&proxy.host).unwrap();
+        proxy.worker.tick(&proxy.host);
         assert_eq!(told(&mut proxy, "a"), "denied signature", "{want:?}");
     }
     // An hour after the keys arrived.
     proxy.host.seconds.set(1000 + 3600);
     assert_eq!(told(&mut proxy, "a"), "denied signature");
-    assert_eq!(proxy.worker.key_ages(&proxy.host).next(), Some(("fetched", 3_600_000_000_000)));
+    let state = proxy.worker.key_states(&proxy.host).next().unwrap();
+    assert_eq!((state.provider, state.age, state.are_usable), ("fetched", Some(3_600_000_000_000), true));
     proxy.host.seconds.set(1000 + 3601);
     assert_eq!(told(&mut proxy, "a"), "denied no_keys");
 }
@@ -104,19 +219,19 @@ fn an_unknown_kid_has_the_keys_fetched_once_and_is_then_refused() {
     let mut proxy = proxy();
     assert!(due(&mut proxy));
     answer(&mut proxy, 200, &jwks("a"), &[b"max-age=3600"]);
-    proxy.worker.tick(&proxy.host).unwrap();
+    proxy.worker.tick(&proxy.host);
     assert_eq!(told(&mut proxy, "b"), "denied unknown_key", "keys that have just come are not fetched again");
     proxy.host.seconds.set(1011);
     assert!(waits(&mut proxy, "c"));
     assert!(due(&mut proxy));
     answer(&mut proxy, 200, &jwks("c"), &[b"max-age=3600"]);
-    proxy.worker.tick(&proxy.host).unwrap();
+    proxy.worker.tick(&proxy.host);
     assert_eq!(told(&mut proxy, "c"), "denied signature");
     proxy.host.seconds.set(1022);
     assert!(waits(&mut proxy, "d"));
     assert!(due(&mut proxy));
     answer(&mut proxy, 200, &jwks("c"), &[b"max-age=3600"]);
-    proxy.worker.tick(&proxy.host).unwrap();
+    proxy.worker.tick(&proxy.host);
     assert_eq!(told(&mut proxy, "d"), "denied unknown_key");
     assert_eq!(told(&mut proxy, "e"), "denied unknown_key");
 }
@@ -126,7 +241,7 @@ fn a_key_that_is_new_just_after_a_fetch_is_fetched_as_soon_as_may_be() {
     let mut proxy = proxy();
     assert!(due(&mut proxy));
     answer(&mut proxy, 200, &jwks("a"), &[b"max-age=3600"]);
-    proxy.worker.tick(&proxy.host).unwrap();
+    proxy.worker.tick(&proxy.host);
     for seconds in [1000, 1009] {
         proxy.host.seconds.set(seconds);
         assert_eq!(told(&mut proxy, "b"), "denied unknown_key", "at {seconds}");
@@ -135,7 +250,7 @@ fn a_key_that_is_new_just_after_a_fetch_is_fetched_as_soon_as_may_be() {
     assert!(waits(&mut proxy, "b"));
     assert!(due(&mut proxy));
     answer(&mut proxy, 200, &jwks("a"), &[b"max-age=3600"]);
-    proxy.worker.tick(&proxy.host).unwrap();
+    proxy.worker.tick(&proxy.host);
     // In vain: that makes nobody wait longer.
     for (seconds, is_early) in [(1019, true), (1020, false)] {
         proxy.host.seconds.set(seconds);

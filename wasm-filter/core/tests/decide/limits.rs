@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::proxy::{Got, Host, Proxy, Request};
 use super::tokens::{provider, token};
+use sallyport_traffic::decide::{Heard, Outcome, Said, Series};
 use sallyport_traffic::request::Request as Read;
 
 fn limited(limits: Value) -> Proxy {
@@ -111,6 +112,9 @@ fn a_claim_is_a_key_only_of_whoever_signed_in() {
     }
     let got = proxy.ask(&Request::get("/"));
     assert_eq!((got.status, got.told.as_str()), (429, "denied missing_limit_key"));
+    let Outcome::Answer(answer) = &got.decision.outcome else { panic!("{got:?}") };
+    let body = String::from_utf8_lossy(&answer.body);
+    assert!(body.contains("\"The request lacks what a limit counts by\""), "{body}");
 }
 
 #[test]
@@ -214,6 +218,8 @@ fn when_the_proxy_fails_the_failure_mode_decides() {
         proxy.host.is_broken.set(true);
         let got = proxy.ask(&Request::get("/"));
         assert_eq!((got.status, got.told.as_str()), (status, told));
+        let error = got.decision.record.error.map(|error| error.to_string());
+        assert_eq!(error.as_deref(), Some("the proxy failed to read shared data: status 10"));
     }
 }
 
@@ -276,7 +282,14 @@ fn answer(code: i32, remaining: u32) -> Vec<u8> {
 fn resume(proxy: &mut Proxy, request: &Request, answer: Option<&[u8]>) -> Got {
     let mut asking = proxy.asks_service(request);
     assert_eq!(asking.messages().count(), 1);
-    assert!(proxy.worker.answered(&proxy.host, &mut asking, 0, answer));
+    let heard = proxy.worker.answered(&proxy.host, &mut asking, 0, answer).unwrap();
+    let said = match answer {
+        None => Said::Nothing,
+        Some(b"nonsense") => Said::NotCounted,
+        Some(_) => Said::Counted,
+    };
+    assert_eq!(heard, Heard { limit: 0, said, is_last: true });
+    assert_eq!(proxy.worker.answered(&proxy.host, &mut asking, 0, answer), None, "heard twice");
     let decision = proxy.worker.resume(&proxy.host, &Read::of(&request.headers()), asking);
     proxy.got(request, decision)
 }
@@ -296,13 +309,123 @@ fn a_global_limit_asks_the_service_and_does_what_it_says() {
 fn when_the_service_is_away_the_policy_says_what_happens() {
     for (when, status, told) in [
         ("Deny", 429, "denied limit_service_unavailable"),
-        ("Allow", 200, "allowed ok"),
-        ("Local", 200, "allowed ok"),
+        ("Allow", 200, "allowed limit_service_unavailable"),
+        ("Local", 200, "allowed limit_service_unavailable"),
     ] {
         for nothing in [None, Some(&b"nonsense"[..])] {
             let got = resume(&mut global(when, 1), &Request::get("/"), nothing);
             assert_eq!((got.status, got.told.as_str()), (status, told), "{when}");
+            assert_eq!(got.decision.record.limit, Some(0), "{when}");
+            // No other limit speaks for it.
+            assert!(status == 200 || got.header("ratelimit").is_none(), "{got:?}");
         }
+    }
+}
+
+#[test]
+fn in_shadow_each_limit_that_would_refuse_is_told_with_its_own_reason() {
+    let spec = |mode: &str, of_limits: Value| {
+        json!({
+            "mode": mode,
+            "rateLimitService": {"service": "ratelimit", "port": 8081, "whenUnavailable": "Deny"},
+            "rateLimits": [
+                {"name": "all", "mode": of_limits, "scope": "Global", "limit": {"requests": 100, "period": "1m"}},
+                {"name": "user", "mode": of_limits, "key": [{"header": {"name": "x-user"}}], "onMissingKey": "Deny",
+                 "limit": {"requests": 1, "period": "1m"}},
+                {"name": "here", "mode": of_limits, "limit": {"requests": 1, "period": "1m"}},
+            ],
+        })
+    };
+    for (mode, of_limits) in [("Enforce", json!("Shadow")), ("Shadow", Value::Null)] {
+        let mut proxy = Proxy::with(spec(mode, of_limits));
+        let request = Request::get("/");
+        let got = resume(&mut proxy, &request, Some(&answer(1, 99)));
+        let told = "verdict=shadowed reason=missing_limit_key limit=user policy=shop/api";
+        assert_eq!((got.status, got.line.as_str()), (200, told));
+        let got = resume(&mut proxy, &Request::get("/").with("x-user", "a"), None);
+        let told = "verdict=shadowed reason=limit_service_unavailable limit=all policy=shop/api \
+                    shadowed=here:over_limit";
+        assert_eq!((got.status, got.line.as_str()), (200, told));
+        let got = resume(&mut proxy, &request, Some(&answer(2, 0)));
+        let told = "verdict=shadowed reason=missing_limit_key limit=user policy=shop/api \
+                    shadowed=all:over_limit,here:over_limit";
+        assert_eq!((got.status, got.line.as_str()), (200, told));
+    }
+}
+
+#[test]
+fn in_shadow_whoever_s_token_ends_while_the_service_is_asked_passes() {
+    for (mode, status, told) in [("Enforce", 401, "denied expired"), ("Shadow", 200, "shadowed expired")] {
+        let mut proxy = Proxy::with(json!({
+            "mode": mode,
+            "jwt": {"providers": [provider("one", "one")],
+                    "rules": [{"name": "all", "match": [{}], "require": {"anyOf": ["one"]}}]},
+            "rateLimitService": {"service": "ratelimit", "port": 8081},
+            "rateLimits": [{"name": "all", "scope": "Global", "limit": {"requests": 100, "period": "1m"}}],
+        }));
+        let request = Request::get("/").bearer(&token("one", json!({})));
+        let mut asking = proxy.asks_service(&request);
+        proxy.host.seconds.set(1060);
+        proxy.worker.answered(&proxy.host, &mut asking, 0, Some(&answer(1, 99))).unwrap();
+        let decision = proxy.worker.resume(&proxy.host, &Read::of(&request.headers()), asking);
+        let got = proxy.got(&request, decision);
+        assert_eq!((got.status, got.told.as_str()), (status, told));
+    }
+}
+
+#[test]
+fn whoever_finds_no_place_to_be_counted_at_is_told_so() {
+    let mut proxy = limited(json!([
+        {"name": "user", "key": [{"header": {"name": "x-user"}}], "limit": {"requests": 1, "period": "1h"}},
+    ]));
+    let mut told = std::collections::BTreeSet::new();
+    let mut first = None;
+    for user in 0..40_000 {
+        let got = proxy.ask(&Request::get("/").with("x-user", &user.to_string()));
+        if got.status == 429 && first.is_none() {
+            first = Some(user);
+            assert!(!got.headers.iter().any(|(_, value)| value.contains("violated")), "{got:?}");
+        }
+        told.insert(got.told);
+    }
+    assert!(first.is_some_and(|first| (4_096..16_384).contains(&first)), "{first:?}");
+    assert!(told.iter().eq(["allowed ok", "denied limit_table_full"]), "{told:?}");
+    assert_eq!(proxy.ask(&Request::get("/").with("x-user", "0")).told, "denied over_limit");
+}
+
+#[test]
+fn the_address_that_counts_is_told_where_others_are_trusted_to_tell_it() {
+    let spec = json!({"trustedHops": 1, "rateLimits": [
+        {"name": "client", "key": [{"clientAddress": {}}], "limit": {"requests": 1, "period": "1m"}},
+    ]});
+    let request = Request::get("/").with("x-forwarded-for", "6.6.6.6, 198.51.100.1");
+    for (logs_paths, client) in [(true, " client=198.51.100.1"), (false, "")] {
+        let more = json!({"logsPaths": logs_paths});
+        let mut proxy = Proxy::configured(Host::default(), spec.clone(), more);
+        assert_eq!(proxy.ask(&request).line, format!("verdict=allowed reason=ok policy=shop/api{client}"));
+    }
+}
+
+#[test]
+fn every_number_that_is_watched_for_stands_at_zero_before_it_counts() {
+    let mut proxy = Proxy::with(json!({
+        "jwt": {"providers": [provider("one", "one")], "rules": [
+            {"name": "open", "match": [{"path": {"exact": "/open"}}], "require": "None"},
+            {"name": "all", "match": [{}], "require": {"anyOf": ["one"]}},
+        ]},
+        "rateLimits": [{"name": "few", "limit": {"requests": 3, "period": "1m"}}],
+    }));
+    let usual = Series::usual(proxy.worker.program());
+    let names = |series: &Series| series.name(proxy.worker.program());
+    let expected = "sallyport_requests;policy=shop/api;verdict=denied;reason=over_limit;limit=few";
+    assert!(usual.iter().map(names).any(|name| name == expected), "{usual:?}");
+    let mut indices: Vec<_> = usual.iter().map(|series| series.part.index(proxy.worker.program())).collect();
+    indices.dedup();
+    assert_eq!(indices, [0, 1, 2, 3]);
+    let one = || Request::get("/").bearer(&token("one", json!({})));
+    for request in [Request::get("/open"), Request::get("/"), one(), one(), one()] {
+        let got = proxy.ask(&request);
+        assert!(usual.contains(&Series::of(&got.decision.record)), "{}", got.line);
     }
 }
 

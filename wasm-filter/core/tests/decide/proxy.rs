@@ -137,6 +137,8 @@ pub(crate) struct Got {
     pub(crate) headers: Vec<(String, String)>,
     /// The verdict and the reason, as logs have them.
     pub(crate) told: String,
+    /// All of it.
+    pub(crate) line: String,
     pub(crate) decision: Decision,
 }
 
@@ -188,6 +190,15 @@ impl Proxy {
         }
     }
 
+    /// What becomes of a request that may wait for keys no longer.
+    #[track_caller]
+    pub(crate) fn without_keys(&mut self, request: &Request) -> Got {
+        match self.worker.without_keys(&self.host, &Read::of(&request.headers())) {
+            Step::Done(decision) => self.got(request, decision),
+            Step::Wait(wait) => panic!("{wait:?}"),
+        }
+    }
+
     #[track_caller]
     pub(crate) fn asks_service(&mut self, request: &Request) -> sallyport_traffic::decide::Asking {
         match self.decide(request) {
@@ -198,6 +209,7 @@ impl Proxy {
 
     pub(crate) fn got(&self, request: &Request, decision: Decision) -> Got {
         let told = format!("{} {}", decision.record.verdict.word(), decision.record.reason);
+        let line = self.worker.tell(&decision.record, &decision.exchange);
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let (status, headers) = match &decision.outcome {
             Outcome::Pass => {
@@ -208,11 +220,12 @@ impl Proxy {
                 });
                 (200, headers)
             }
-            Outcome::Answer(Answer { status, headers, .. }) => {
+            Outcome::Answer(Answer { status, headers, body, .. }) => {
+                assert_eq!(body.is_empty(), headers.iter().any(|(name, _)| **name == *b"grpc-status"));
                 (*status, headers.iter().map(|(name, value)| (text(name), text(value))).collect())
             }
         };
-        Got { status, headers, told, decision }
+        Got { status, headers, told, line, decision }
     }
 
     /// What a client gets of an application's response.

@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 
+use sallyport_traffic::decide::Outcome;
+use sallyport_traffic::request::{HeaderList, Request as Read};
+
 use super::proxy::{Host, NOW, Proxy, Request};
 use super::tokens::{OTHER, provider, sign, token};
 
@@ -33,7 +36,7 @@ fn a_valid_token_is_let_in_and_any_other_is_refused_with_the_reason() {
     check(&mut proxy, &ask(token("three", json!({}))), 401, "denied issuer");
     check(&mut proxy, &ask(token("one", json!({"aud": "cart"}))), 401, "denied audience");
     check(&mut proxy, &ask(token("one", json!({"exp": NOW}))), 401, "denied expired");
-    check(&mut proxy, &ask(token("one", json!({"exp": null}))), 401, "denied lifetime");
+    check(&mut proxy, &ask(token("one", json!({"exp": null}))), 401, "denied no_expiry");
     check(&mut proxy, &ask(token("one", json!({"nbf": NOW + 1}))), 401, "denied not_yet_valid");
     check(&mut proxy, &ask("a.b".to_owned()), 401, "denied malformed_token");
     let claims = json!({"iss": "one", "aud": "shop", "exp": NOW + 60}).to_string();
@@ -73,13 +76,18 @@ fn the_first_rule_that_matches_decides_and_without_one_nobody_is_let_in() {
     ]));
     let ask = |path: &str, issuer: &str| Request::get(path).bearer(&token(issuer, json!({})));
     check(&mut proxy, &Request::get("/health"), 200, "allowed ok");
-    check(&mut proxy, &Request::get("/health").with(":method", "POST"), 401, "denied no_token");
+    check(&mut proxy, &Request::get("/health").with(":method", "POST"), 401, "denied no_rule");
     check(&mut proxy, &ask("/api/x", "one"), 200, "allowed ok");
     check(&mut proxy, &ask("/api/x", "two"), 401, "denied issuer");
     check(&mut proxy, &ask("/admin", "two"), 403, "denied claims");
     let staff = Request::get("/admin").bearer(&token("two", json!({"role": "staff"})));
     check(&mut proxy, &staff, 200, "allowed ok");
-    check(&mut proxy, &ask("/other", "one"), 401, "denied no_token");
+    // Signing in helps nobody there.
+    check(&mut proxy, &Request::get("/other"), 401, "denied no_rule");
+    check(&mut proxy, &ask("/other", "three"), 401, "denied no_rule");
+    check(&mut proxy, &ask("/other", "one"), 403, "denied no_rule");
+    let got = proxy.ask(&Request::get("/other"));
+    assert_eq!(got.header("www-authenticate"), Some("Bearer realm=\"api\""));
 }
 
 #[test]
@@ -257,4 +265,36 @@ fn in_shadow_every_request_passes_unchanged_and_is_told_of() {
     let got = proxy.ask(&Request::get("/"));
     assert_eq!((got.status, got.told.as_str()), (200, "shadowed no_token"));
     assert_eq!(got.header("x-gate"), None);
+    let headers = HeaderList::default();
+    let decision = proxy.worker.give_up(&proxy.host, &Read::of(&headers));
+    assert!(matches!(decision.outcome, Outcome::Pass), "{decision:?}");
+    let told = proxy.worker.tell(&decision.record, &decision.exchange);
+    assert_eq!(told, "verdict=shadowed reason=host_failure policy=shop/api");
+}
+
+#[test]
+fn a_request_that_can_not_be_decided_is_answered_and_told_of_as_any_other() {
+    let mut spec = json!({"hosts": [], "headers": {"response": {"frameOptions": "DENY"}}});
+    for mode in ["Closed", "Open"] {
+        spec["failureMode"] = json!(mode);
+        let proxy = Proxy::with(spec.clone());
+        let request = Request::get("/").with("content-type", "application/grpc");
+        let decision = proxy.worker.give_up(&proxy.host, &Read::of(&request.headers()));
+        let got = proxy.got(&request, decision);
+        assert_eq!(got.line, "verdict=failed_closed reason=host_failure policy=shop/api");
+        assert_eq!((got.header("grpc-status"), got.header("x-frame-options")), (Some("14"), Some("DENY")));
+    }
+}
+
+#[test]
+fn whose_token_was_refused_is_told() {
+    let mut proxy = any();
+    for (asked, provider) in [
+        (token("two", json!({"exp": NOW})), " provider=two"),
+        (token("one", json!({"aud": "cart"})), " provider=one"),
+    ] {
+        let got = proxy.ask(&Request::get("/").bearer(&asked));
+        assert!(got.line.contains(provider), "{}", got.line);
+    }
+    assert!(!proxy.ask(&Request::get("/")).line.contains("provider"));
 }

@@ -54,7 +54,11 @@ impl<'a> View<'a> {
             None => gcra.wait(self.before, self.now, self.charge.requests).unwrap_or(Duration::MAX),
         };
         Finding {
-            verdict: if self.after.is_some() { Verdict::Within } else { Verdict::Over },
+            verdict: match (self.after, self.place) {
+                (Some(_), _) => Verdict::Within,
+                (None, Place::Slot(_)) => Verdict::Over,
+                (None, Place::Overflow) => Verdict::Full,
+            },
             at: self.now,
             standing: gcra.standing(self.before, self.now),
             wait,
