@@ -175,3 +175,27 @@ async fn while_the_service_is_too_slow_policies_say_what_happens_and_then_it_cou
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_service_that_knows_no_limits_of_ours_is_told_of() -> Result<()> {
+    let service = RateLimitService::start("domain: other").await?;
+    let setup = Setup::of(&policy("Allow"))?;
+    let setup = setup.connect("ratelimit.shop.svc.cluster.local", 8081, service.address());
+    let proxy = setup.start().await?;
+    let response = proxy.send(Request::get("/").header("x-user", "alice").body("")?).await?;
+    ensure!(response.status() == 200, "{response:?}");
+    let line = proxy.logged(1).await?.pop().context("no line")?;
+    let told = "verdict=allowed reason=limit_service_unavailable limit=daily policy=shop/allow";
+    ensure!(line["decision"] == told, "{line}");
+    let outcome = ["limit=\"daily\"", "outcome=\"not_counted\""];
+    ensure!(
+        proxy.envoy.metric("sallyport_limit_service_failures", &outcome).await? == 1,
+        "it is not counted"
+    );
+    let output = proxy.envoy.output();
+    ensure!(
+        output.contains("does not count for limit daily of TrafficPolicy shop/allow: it knows no limit"),
+        "{output}"
+    );
+    Ok(())
+}

@@ -285,6 +285,18 @@ fn a_worker_finds_what_another_has_fetched() {
     assert_eq!(told(&mut two, "a"), "denied signature");
 }
 
+#[test]
+fn that_the_proxy_fails_is_told_and_nothing_is_taken_on() {
+    let mut proxy = proxy();
+    proxy.host.is_broken.set(true);
+    let tick = proxy.worker.tick(&proxy.host);
+    let failed = tick.failed.map(|error| error.to_string());
+    assert_eq!(failed.as_deref(), Some("the proxy failed to read shared data: status 10"));
+    assert!(!tick.ended && tick.due.is_empty(), "{tick:?}");
+    proxy.host.is_broken.set(false);
+    assert!(due(&mut proxy));
+}
+
 fn spec() -> Value {
     json!({"jwt": {
         "providers": [{
