@@ -6,7 +6,7 @@ use sallyport_policy::{Diagnostics, FieldPath};
 
 use super::{jwt, security_headers, syntax};
 use crate::edit::Variable;
-use crate::{ExistingHeader, Headers, Jwt, ResponseHeaders, SetHeader, TrafficPolicySpec};
+use crate::{Correlation, ExistingHeader, Headers, Jwt, ResponseHeaders, SetHeader, TrafficPolicySpec};
 
 pub(super) fn check(headers: &Headers, spec: &TrafficPolicySpec, at: &FieldPath, findings: &mut Diagnostics) {
     if let Some(correlation) = &headers.correlation {
@@ -22,7 +22,7 @@ pub(super) fn check(headers: &Headers, spec: &TrafficPolicySpec, at: &FieldPath,
     let correlated = headers.correlation.is_some();
     if let Some(request) = &headers.request {
         let at = at.field("request");
-        check_changes(&request.set, &request.remove, &at, findings);
+        check_names(&request.set, &request.remove, &at, findings);
         let at = at.field("set");
         for header in &request.set {
             let claims = Claims::Of(spec.jwt.as_ref());
@@ -30,20 +30,34 @@ pub(super) fn check(headers: &Headers, spec: &TrafficPolicySpec, at: &FieldPath,
         }
     }
     if let Some(response) = &headers.response {
-        check_response(response, correlated, &at.field("response"), findings);
+        check_response(response, headers.correlation.as_ref(), &at.field("response"), findings);
     }
 }
 
-fn check_response(response: &ResponseHeaders, correlated: bool, at: &FieldPath, findings: &mut Diagnostics) {
-    check_changes(&response.set, &response.remove, at, findings);
+fn check_response(
+    response: &ResponseHeaders,
+    correlation: Option<&Correlation>,
+    at: &FieldPath,
+    findings: &mut Diagnostics,
+) {
+    check_names(&response.set, &response.remove, at, findings);
+    let mut seen = BTreeSet::new();
     for header in &response.set {
         let at = at.field("set").named(&header.name);
+        if !seen.insert(header.name.to_ascii_lowercase()) {
+            findings.error(at.clone(), format!("{:?} is set twice", header.name));
+        }
+        if correlation.is_some_and(|correlation| {
+            correlation.respond && correlation.header.eq_ignore_ascii_case(&header.name)
+        }) {
+            findings.error(at.clone(), "correlation sets this header already");
+        }
         for (name, field) in security_headers::named(response) {
             if header.name.eq_ignore_ascii_case(name) {
                 findings.error(at.clone(), format!("{field} sets this header already"));
             }
         }
-        check_value(header, Claims::Gone, correlated, &at.field("value"), findings);
+        check_value(header, Claims::Gone, correlation.is_some(), &at.field("value"), findings);
     }
     security_headers::check(response, at, findings);
 }
@@ -84,15 +98,12 @@ fn check_value(
     }
 }
 
-fn check_changes(set: &[SetHeader], remove: &[String], at: &FieldPath, findings: &mut Diagnostics) {
-    let mut seen = BTreeSet::new();
+/// Whether all that is set or removed may be.
+fn check_names(set: &[SetHeader], remove: &[String], at: &FieldPath, findings: &mut Diagnostics) {
     for header in set {
         let at = at.field("set").named(&header.name);
         syntax::check_changeable_header(&header.name, at.field("name"), findings);
         syntax::check_header_value(&header.value, at.field("value"), findings);
-        if !seen.insert(header.name.to_ascii_lowercase()) {
-            findings.error(at, format!("{:?} is set twice", header.name));
-        }
     }
     for (i, name) in remove.iter().enumerate() {
         syntax::check_changeable_header(name, at.field("remove").index(i), findings);

@@ -5,6 +5,7 @@
 mod headers;
 mod jwks;
 mod jwt;
+mod made_headers;
 mod provider;
 mod rate_limit;
 mod rate_limit_service;
@@ -51,6 +52,7 @@ pub(crate) fn check(spec: &TrafficPolicySpec) -> Diagnostics {
     if let Some(headers) = &spec.headers {
         headers::check(headers, spec, &at.field("headers"), &mut findings);
     }
+    made_headers::check(spec, &at, &mut findings);
     findings
 }
 

@@ -1,7 +1,5 @@
 //! Who issues tokens.
 
-use std::collections::BTreeSet;
-
 use sallyport_policy::{Diagnostics, FieldPath};
 
 use super::{check_positive, jwks, syntax};
@@ -36,24 +34,13 @@ pub(super) fn check(provider: &Provider, at: &FieldPath, findings: &mut Diagnost
             findings.error(at.field("allowNoExpiry"), message);
         }
     }
-    let mut headers = BTreeSet::new();
     for (i, to_header) in provider.claims_to_headers.iter().enumerate() {
         let at = at.field("claimsToHeaders").index(i);
         syntax::check_claim_path(&to_header.claim, &at.field("claim"), findings);
         syntax::check_changeable_header(&to_header.header, at.field("header"), findings);
-        if !headers.insert(to_header.header.to_ascii_lowercase()) {
-            findings.error(
-                at.field("header"),
-                format!("{:?} is set from another claim already", to_header.header),
-            );
-        }
     }
     if let Some(header) = &provider.payload_to_header {
-        let at = at.field("payloadToHeader");
-        syntax::check_changeable_header(header, at.clone(), findings);
-        if headers.contains(&header.to_ascii_lowercase()) {
-            findings.error(at, format!("{header:?} is set from a claim already"));
-        }
+        syntax::check_changeable_header(header, at.field("payloadToHeader"), findings);
     }
 }
 
