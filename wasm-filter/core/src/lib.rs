@@ -14,6 +14,7 @@ pub mod decide;
 mod distinct;
 pub mod edit;
 pub mod host;
+mod https_uri;
 pub mod jose;
 pub mod keys;
 pub mod limit;
@@ -23,5 +24,6 @@ mod resources;
 pub mod route;
 pub mod token;
 
+pub use https_uri::{HttpsUri, InvalidHttpsUri};
 pub use program::{check, compile};
 pub use resources::*;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use sallyport_traffic::program::secret_variable;
-use sallyport_traffic::{JwksSource, TrafficPolicySpec};
+use sallyport_traffic::{HttpsUri, JwksSource, TrafficPolicySpec};
 
 use crate::Endpoint;
 
@@ -22,8 +22,8 @@ pub fn environment_variables(namespace: &str, spec: &TrafficPolicySpec) -> BTree
 /// Where the keys at an https URI (RFC 3986 §3) are fetched. `None` if it is no such URI.
 #[must_use]
 pub fn jwks_endpoint(uri: &str) -> Option<Endpoint> {
-    let authority = uri.strip_prefix("https://")?.split(['/', '?']).next()?;
-    if authority.contains(':') { authority.parse().ok() } else { format!("{authority}:443").parse().ok() }
+    let uri = HttpsUri::parse(uri).ok()?;
+    Some(Endpoint::new(uri.host, uri.port))
 }
 
 #[cfg(test)]
