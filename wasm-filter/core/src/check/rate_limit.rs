@@ -4,7 +4,7 @@ use sallyport_policy::{Diagnostics, Duration, FieldPath};
 
 use super::{check_entry_names, check_positive, jwt, route_match, syntax};
 use crate::limit::gcra::{Gcra, GcraError};
-use crate::{KeySource, Limit, LimitScope, RateLimit, TrafficPolicySpec};
+use crate::{KeySource, Limit, LimitScope, RateLimit, RouteMatch, TrafficPolicySpec};
 
 /// The periods that the rate limit protocol has: second, minute, hour and day.
 const GLOBAL_PERIODS: [Duration; 4] = [
@@ -20,6 +20,12 @@ pub(super) fn check(spec: &TrafficPolicySpec, at: &FieldPath, findings: &mut Dia
         let at = at.named(&limit.name);
         route_match::check(&limit.matches, &at.field("match"), findings);
         route_match::check(&limit.exempt, &at.field("exempt"), findings);
+        if let Some(all) = limit.exempt.iter().position(RouteMatch::fits_all) {
+            findings.warn(
+                at.field("exempt").index(all),
+                "every request is exempt: only those count whose path or host may mean several things",
+            );
+        }
         for (i, key) in limit.key.iter().enumerate() {
             check_key(key, spec, &at.field("key").index(i), findings);
         }

@@ -80,9 +80,16 @@ fn check_path(path: &str, at: FieldPath, findings: &mut Diagnostics) {
     .into_iter()
     .find(|(wildcard, _)| path.contains(wildcard));
     if let Some((wildcard, instead)) = wildcard {
-        let wildcard = wildcard.trim_start_matches('/');
-        findings
-            .warn(at.clone(), format!("'{wildcard}' is no wildcard here and stands for itself: {instead}"));
+        let message = format!(
+            "'{}' is no wildcard here and stands for itself: {instead}",
+            wildcard.trim_start_matches('/')
+        );
+        // A brace stands in no canonical path, whatever else is wrong.
+        if wildcard == "/{" {
+            findings.error(at, message);
+            return;
+        }
+        findings.warn(at.clone(), message);
     }
     if let Some(what) = wrong {
         findings.error(at, format!("{path:?} is not the path of any canonical request: {what}"));
@@ -94,6 +101,14 @@ pub(super) fn check_template(template: &str, at: FieldPath, findings: &mut Diagn
     if let Err(error) = Template::parse(template) {
         findings.error(at, format!("{template:?} is not a template: {error}"));
         return;
+    }
+    let mut plain = template.split('/').filter(|segment| !segment.starts_with('{'));
+    if let Some(segment) = plain.find(|segment| segment.starts_with(':') || segment.contains('*')) {
+        let message = format!(
+            "{segment:?} is no variable here and stands for itself: write {{NAME}} for one segment, or {{NAME=**}} as \
+             the last for the rest"
+        );
+        findings.warn(at.clone(), message);
     }
     let segments = template.split('/').map(|segment| if segment.starts_with('{') { "x" } else { segment });
     let path = segments.collect::<Vec<_>>().join("/");
