@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
-use sallyport_policy::{Diagnostics, Duration, FieldPath};
+use sallyport_policy::Duration;
 
-use super::Clusters;
+use super::{Clusters, routes};
 use crate::jose::KeySet;
 use crate::keys::FETCH_TIMEOUT;
-use crate::route::{Route, Rule};
+use crate::route::Rule;
 use crate::token::Place;
-use crate::{ClaimRule, Jwks, JwksSource, Jwt, KeyFormat, Preflight, Provider, Require};
+use crate::{ClaimRule, HttpsUri, Jwks, JwksSource, Jwt, JwtRule, KeyFormat, Preflight, Provider, Require};
 
 /// Who must sign in.
 #[derive(Debug)]
@@ -95,92 +95,80 @@ pub struct RemoteSource {
 }
 
 impl JwtProgram {
-    pub(super) fn compile(
-        jwt: &Jwt,
-        namespace: &str,
-        clusters: &Clusters,
-        at: &FieldPath,
-        findings: &mut Diagnostics,
-    ) -> Self {
-        let index = |name: &str| jwt.providers.iter().position(|provider| provider.name == name);
-        let mut rules = Vec::new();
-        let mut requirements = Vec::new();
+    /// Compiles what was checked before. `None` if something is wrong with it all the same: a part that was left out for
+    /// that could let requests pass.
+    pub(super) fn compile(jwt: &Jwt, namespace: &str, clusters: &Clusters) -> Option<Self> {
+        let mut rules = Vec::with_capacity(jwt.rules.len());
+        let mut requirements = Vec::with_capacity(jwt.rules.len());
         for rule in &jwt.rules {
-            let needs = match rule.require {
+            let requirement = Requirement::compile(rule, jwt)?;
+            let opens = matches!(requirement.needs, Needs::Nothing | Needs::AnyIfPresent);
+            rules.push(Rule { routes: routes(&rule.matches)?, opens });
+            requirements.push(requirement);
+        }
+        let providers = jwt.providers.iter().map(|provider| {
+            Some(ProviderProgram {
+                spec: provider.clone(),
+                places: Place::of(provider),
+                keys: KeySource::compile(provider, namespace, clusters)?,
+            })
+        });
+        Some(Self {
+            providers: providers.collect::<Option<_>>()?,
+            rules,
+            requirements,
+            preflight_passes: jwt.preflight == Preflight::Pass,
+        })
+    }
+}
+
+impl Requirement {
+    fn compile(rule: &JwtRule, jwt: &Jwt) -> Option<Self> {
+        let index = |name: &String| jwt.providers.iter().position(|provider| provider.name == *name);
+        let claims = rule.claims.iter().map(|claim| {
+            let provider = match &claim.provider {
+                None => None,
+                Some(name) => Some(index(name)?),
+            };
+            Some((provider, claim.clone()))
+        });
+        Some(Self {
+            name: rule.name.clone(),
+            needs: match rule.require {
                 Require::None => Needs::Nothing,
                 Require::AnyOf(_) => Needs::Any,
                 Require::AllOf(_) => Needs::All,
                 Require::Optional(_) => Needs::AnyIfPresent,
-            };
-            let routes = rule.matches.iter().filter_map(|route| Route::compile(route).ok()).collect();
-            rules.push(Rule { routes, opens: matches!(needs, Needs::Nothing | Needs::AnyIfPresent) });
-            requirements.push(Requirement {
-                name: rule.name.clone(),
-                needs,
-                providers: rule.require.providers().iter().filter_map(|name| index(name)).collect(),
-                claims: rule
-                    .claims
-                    .iter()
-                    .map(|claim| (claim.provider.as_deref().and_then(index), claim.clone()))
-                    .collect(),
-            });
-        }
-        let providers = jwt.providers.iter().filter_map(|provider| {
-            let at = at.field("providers").named(&provider.name).field("jwks");
-            Some(ProviderProgram {
-                spec: provider.clone(),
-                places: Place::of(provider),
-                keys: KeySource::compile(provider, namespace, clusters, &at, findings)?,
-            })
-        });
-        Self {
-            providers: providers.collect(),
-            rules,
-            requirements,
-            preflight_passes: jwt.preflight == Preflight::Pass,
-        }
+            },
+            providers: rule.require.providers().iter().map(index).collect::<Option<_>>()?,
+            claims: claims.collect::<Option<_>>()?,
+        })
     }
 }
 
 impl KeySource {
-    fn compile(
-        provider: &Provider,
-        namespace: &str,
-        clusters: &Clusters,
-        at: &FieldPath,
-        findings: &mut Diagnostics,
-    ) -> Option<Self> {
-        match provider.jwks.source()? {
-            JwksSource::Inline(text) => match KeySet::from_jwks(text.as_bytes()) {
-                Ok(keys) => Some(Self::Inline(Rc::new(keys))),
-                Err(error) => {
-                    findings.error(at.field("inline"), error.to_string());
-                    None
-                }
-            },
-            JwksSource::Env(env) => Some(Self::Environment { name: env.name.clone(), format: env.format }),
-            JwksSource::Secret(secret) => Some(Self::Environment {
+    fn compile(provider: &Provider, namespace: &str, clusters: &Clusters) -> Option<Self> {
+        Some(match provider.jwks.source()? {
+            JwksSource::Inline(text) => Self::Inline(Rc::new(KeySet::from_jwks(text.as_bytes()).ok()?)),
+            JwksSource::Env(env) => Self::Environment { name: env.name.clone(), format: env.format },
+            JwksSource::Secret(secret) => Self::Environment {
                 name: secret_variable(namespace, &secret.name, &secret.key),
                 format: secret.format,
-            }),
+            },
             JwksSource::Uri(uri) => {
-                Some(Self::Remote(RemoteSource::of(uri, &provider.jwks, clusters.jwks.get(&provider.name))))
+                let cluster = clusters.jwks.get(&provider.name);
+                Self::Remote(RemoteSource::of(HttpsUri::parse(uri).ok()?, &provider.jwks, cluster))
             }
-        }
+        })
     }
 }
 
 impl RemoteSource {
-    /// The address in an `https` URI (RFC 3986 §3), which was checked before.
-    fn of(uri: &str, jwks: &Jwks, cluster: Option<&String>) -> Self {
-        let rest = uri.strip_prefix("https://").unwrap_or(uri);
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    fn of(uri: HttpsUri<'_>, jwks: &Jwks, cluster: Option<&String>) -> Self {
         Self {
             cluster: cluster.cloned().unwrap_or_default(),
-            authority: authority.strip_suffix(":443").unwrap_or(authority).to_owned(),
-            path,
+            authority: uri.authority(),
+            path: uri.path,
             refresh: jwks.refresh,
             max_stale: jwks.max_stale(),
             timeout: FETCH_TIMEOUT,

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use super::routes;
 use crate::limit::fields::QuotaPolicy;
 use crate::limit::gcra::Gcra;
 use crate::limit::rls::Unit;
@@ -45,14 +46,12 @@ pub enum CountedBy {
 }
 
 impl LimitProgram {
-    /// Compiles a limit that was checked before; `None` where the check found it wrong.
+    /// Compiles a limit that was checked before. `None` if something is wrong with it all the same: with a part left out
+    /// it would count other requests.
     pub(super) fn compile(limit: &RateLimit, mode: TrafficMode) -> Option<Self> {
-        let routes = |matches: &[crate::RouteMatch]| {
-            matches.iter().filter_map(|route| Route::compile(route).ok()).collect()
-        };
         Some(Self {
-            matches: routes(&limit.matches),
-            exempt: routes(&limit.exempt),
+            matches: routes(&limit.matches)?,
+            exempt: routes(&limit.exempt)?,
             key: limit.key.iter().map(|source| LimitKey::compile(source).ok()).collect::<Option<_>>()?,
             on_missing_key: limit.on_missing_key,
             gcra: Gcra::new(&limit.limit).ok()?,

@@ -11,9 +11,9 @@ use sallyport_policy::{Diagnostics, FieldPath};
 
 use crate::check as checks;
 use crate::edit::{IdentityHeaders, RequestEdits, ResponseEdits, Value, Variable};
-use crate::route::{HostPattern, LimitKey};
+use crate::route::{HostPattern, LimitKey, Route};
 use crate::{
-    FailureMode, KeySource as KeyOf, MissingKey, RateLimitFields, TrafficMode, TrafficPolicySpec,
+    FailureMode, KeySource as KeyOf, MissingKey, RateLimitFields, RouteMatch, TrafficMode, TrafficPolicySpec,
     WhenUnavailable,
 };
 
@@ -72,7 +72,7 @@ pub struct ServiceProgram {
 /// What compiling found, and the program where nothing is wrong.
 #[derive(Debug)]
 pub struct Compiled {
-    /// The program; `None` if anything is an error.
+    /// The program; `None` if and only if anything is an error.
     pub program: Option<Program>,
     /// Everything that is wrong or doubtful, each at its field from `spec` on.
     pub findings: Diagnostics,
@@ -82,8 +82,14 @@ pub struct Compiled {
 #[must_use]
 pub fn compile(configuration: &Configuration) -> Compiled {
     let mut findings = checks::check(&configuration.spec);
-    let program = Program::compile(configuration, &mut findings);
-    Compiled { program: program.filter(|_| !findings.has_errors()), findings }
+    if findings.has_errors() {
+        return Compiled { program: None, findings };
+    }
+    // What the checks pass compiles. If one forgot something, that is an error, and nothing is left out.
+    let compiled = Program::compile(configuration).map_err(|part| {
+        findings.error(FieldPath::of(part), "nothing was found wrong here, and yet it does not compile");
+    });
+    Compiled { program: compiled.ok(), findings }
 }
 
 /// What is wrong, or doubtful, in a policy by itself, whatever the cluster and the proxies hold: what [`compile`] finds.
@@ -102,18 +108,22 @@ pub fn check(spec: &TrafficPolicySpec) -> Diagnostics {
 }
 
 impl Program {
-    fn compile(configuration: &Configuration, findings: &mut Diagnostics) -> Option<Self> {
+    /// Compiles what was checked before.
+    ///
+    /// # Errors
+    /// The part of the policy with which something is wrong all the same.
+    fn compile(configuration: &Configuration) -> Result<Self, &'static str> {
         let Configuration { policy, spec, clusters, forwarded_for, set_before, logs_paths, .. } =
             configuration;
-        let at = FieldPath::of("spec");
         let jwt = spec
             .jwt
             .as_ref()
-            .map(|jwt| JwtProgram::compile(jwt, &policy.namespace, clusters, &at.field("jwt"), findings));
-        let identity = IdentityHeaders::of(spec).behind(set_before);
+            .map(|jwt| JwtProgram::compile(jwt, &policy.namespace, clusters).ok_or("spec.jwt"));
+        let jwt = jwt.transpose()?;
         let limits = spec.rate_limits.iter().map(|limit| LimitProgram::compile(limit, spec.mode));
-        let limits: Vec<LimitProgram> = limits.collect::<Option<_>>()?;
-        Some(Self {
+        let limits: Vec<LimitProgram> = limits.collect::<Option<_>>().ok_or("spec.rateLimits")?;
+        let identity = IdentityHeaders::of(spec).behind(set_before);
+        Ok(Self {
             policy: policy.clone(),
             logs_paths: *logs_paths,
             hosts: spec.hosts.iter().map(|host| HostPattern::of(host)).collect(),
@@ -135,8 +145,8 @@ impl Program {
                 when_unavailable: service.when_unavailable,
             }),
             rate_limit_fields: spec.rate_limit_fields,
-            request: RequestEdits::compile(spec, identity).ok()?,
-            response: ResponseEdits::compile(spec).ok()?,
+            request: RequestEdits::compile(spec, identity).map_err(|_| "spec.headers.request")?,
+            response: ResponseEdits::compile(spec).map_err(|_| "spec.headers.response")?,
         })
     }
 
@@ -151,6 +161,11 @@ impl Program {
     pub fn service_timeout(&self) -> Duration {
         self.service.as_ref().map_or(Duration::ZERO, |service| service.timeout)
     }
+}
+
+/// Requests that a rule is about, each compiled. `None` if one does not compile.
+fn routes(matches: &[RouteMatch]) -> Option<Vec<Route>> {
+    matches.iter().map(|route| Route::compile(route).ok()).collect()
 }
 
 fn limits_ask_for_client(spec: &TrafficPolicySpec) -> bool {
@@ -171,3 +186,6 @@ fn edits_ask_for_client(spec: &TrafficPolicySpec) -> bool {
         value.is_ok_and(|value| value.variables().any(|variable| *variable == Variable::ClientAddress))
     })
 }
+
+#[cfg(test)]
+mod tests;

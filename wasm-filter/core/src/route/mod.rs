@@ -67,13 +67,14 @@ impl Route {
     /// Compiles a match.
     ///
     /// # Errors
-    /// Its template or regular expression is none.
+    /// Its template or regular expression is none, or what it says of a header is not one thing.
     pub fn compile(route: &RouteMatch) -> Result<Self, InvalidPattern> {
+        let header = |header| HeaderPattern::compile(header).ok_or(InvalidPattern::Header);
         Ok(Self {
             path: route.path.as_ref().map(PathPattern::compile).transpose()?,
             methods: route.methods.iter().map(|method| method.as_bytes().into()).collect(),
             hosts: route.hosts.iter().map(|host| HostPattern::of(host)).collect(),
-            headers: route.headers.iter().filter_map(HeaderPattern::compile).collect(),
+            headers: route.headers.iter().map(header).collect::<Result<_, _>>()?,
         })
     }
 

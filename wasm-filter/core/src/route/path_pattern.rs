@@ -19,7 +19,7 @@ pub enum PathPattern {
     Regex(Regex),
 }
 
-/// A path's pattern is none.
+/// A pattern is none.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum InvalidPattern {
     /// The template is not one.
@@ -28,6 +28,9 @@ pub enum InvalidPattern {
     /// The regular expression is not one.
     #[error(transparent)]
     Regex(#[from] InvalidRegex),
+    /// Not exactly one thing is asked of a header.
+    #[error("exactly one of present, exact and matches is needed")]
+    Header,
 }
 
 impl PathPattern {
