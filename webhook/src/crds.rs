@@ -78,10 +78,16 @@ fn kinds() -> Vec<Kind> {
                 text("Attached", &condition("Attached"), "Whether the mesh has the policy"),
                 age,
             ],
-            spec: schema::<TrafficPolicySpec>(),
+            spec: traffic_policy(),
             status: schema::<TrafficPolicyStatus>(),
         },
     ]
+}
+
+/// The schema of a TrafficPolicy's `spec`, by which the API server takes and refuses them.
+#[must_use]
+pub fn traffic_policy() -> Value {
+    schema::<TrafficPolicySpec>()
 }
 
 /// The structural schema of a type, as kube derives it for its custom resources.

@@ -64,29 +64,45 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Ending> {
 pub(super) fn expect_policies(loaded: &Loaded, inputs: &[PathBuf]) -> anyhow::Result<()> {
     ensure!(
         !loaded.set.policies().is_empty() || loaded.others() > 0,
-        "no policies in {}: expected WorkloadPolicies of {API_VERSION}",
+        "no policies in {}: expected WorkloadPolicies or TrafficPolicies of {API_VERSION}",
         named(inputs)
     );
     Ok(())
 }
 
+/// What is right, each kind that is there: `1 WorkloadPolicy is right: 2 mutations, 0 validations; …`.
 fn summary(loaded: &Loaded) -> String {
+    let mut kinds = Vec::new();
     let policies = loaded.set.policies();
-    let mutations: usize = policies.iter().map(|policy| policy.mutations()).sum();
-    let validations: usize = policies.iter().map(|policy| policy.validations()).sum();
-    let count =
-        |number: usize, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
-    let mut text = format!(
-        "{} right: {}, {}",
-        count(policies.len(), "WorkloadPolicy is", "WorkloadPolicies are"),
-        count(mutations, "mutation", "mutations"),
-        count(validations, "validation", "validations"),
-    );
-    if loaded.others() > 0 {
-        let others = count(loaded.others(), "other resource is", "other resources are");
-        text.push_str(&format!("; {others} right too"));
+    if !policies.is_empty() {
+        let mutations = count(policies.iter().map(|policy| policy.mutations()).sum(), "mutation");
+        let validations = count(policies.iter().map(|policy| policy.validations()).sum(), "validation");
+        kinds.push(format!("{}: {mutations}, {validations}", right(policies.len(), "WorkloadPolic")));
     }
-    text
+    if !loaded.exceptions.is_empty() {
+        let exceptions = loaded.exceptions.len();
+        let (kind, are) =
+            if exceptions == 1 { ("PolicyException", "is") } else { ("PolicyExceptions", "are") };
+        kinds.push(format!("{exceptions} {kind} {are} right"));
+    }
+    if !loaded.traffic.is_empty() {
+        let jwt = || loaded.traffic.iter().filter_map(|(_, spec)| spec.jwt.as_ref());
+        let providers = count(jwt().map(|jwt| jwt.providers.len()).sum(), "provider");
+        let rules = count(jwt().map(|jwt| jwt.rules.len()).sum(), "rule");
+        let limits = count(loaded.traffic.iter().map(|(_, spec)| spec.rate_limits.len()).sum(), "limit");
+        kinds
+            .push(format!("{}: {providers}, {rules}, {limits}", right(loaded.traffic.len(), "TrafficPolic")));
+    }
+    kinds.join("; ")
+}
+
+fn count(number: usize, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Of a kind whose name ends in `-y`.
+fn right(number: usize, stem: &str) -> String {
+    if number == 1 { format!("1 {stem}y is right") } else { format!("{number} {stem}ies are right") }
 }
 
 /// Tells what is wrong or doubtful with policies, on standard error; whether something is wrong.

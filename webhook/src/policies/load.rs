@@ -4,11 +4,13 @@ use std::collections::HashMap;
 
 use sallyport_admission::resources::{PolicyExceptionSpec, WorkloadPolicySpec};
 use sallyport_admission::{Conflict, Exception, Namespace, Policy, PolicySet, TrafficSelector};
-use sallyport_policy::{API_VERSION, Diagnostic, Diagnostics, FieldPath, GROUP};
+use sallyport_policy::{API_VERSION, Diagnostic, Diagnostics, FieldPath, GROUP, Severity};
+use sallyport_traffic::program::PolicyName;
 use sallyport_traffic::{TrafficMode, TrafficPolicySpec};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::bounds;
 use super::digest::Digest;
 use super::loaded::Loaded;
 use super::places::Places;
@@ -32,6 +34,8 @@ pub(super) struct Loader {
     traffic: Vec<TrafficSelector>,
     /// Where each WorkloadPolicy stands, by its name.
     places: HashMap<String, Places>,
+    /// `file:line` of each TrafficPolicy.
+    traffic_places: HashMap<PolicyName, String>,
     unread: Unread,
     digest: Digest,
 }
@@ -73,12 +77,7 @@ impl Loader {
         }
         match (document.api_version(), document.kind()) {
             (API_VERSION, "WorkloadPolicy") => self.add_workload_policy(document),
-            (API_VERSION, "TrafficPolicy") => {
-                if let Some(selector) = traffic_policy(&document, &mut loaded.findings) {
-                    loaded.traffic += 1;
-                    self.traffic.extend(selector);
-                }
-            }
+            (API_VERSION, "TrafficPolicy") => self.add_traffic_policy(&document),
             (API_VERSION, "PolicyException") => {
                 // What a file says of its creation, its author says.
                 let exception = policy_exception(&document, None, &mut loaded.findings);
@@ -112,6 +111,22 @@ impl Loader {
         if self.keeps_documents {
             self.loaded.documents.insert(document.name().to_owned(), document);
         }
+    }
+
+    /// Two of one name would share what they count, and the metrics and logs that tell of them.
+    fn add_traffic_policy(&mut self, document: &Document) {
+        let findings = &mut self.loaded.findings;
+        let name = traffic_policy_name(document);
+        if let Some(first) = self.traffic_places.get(&name) {
+            let message = format!("another TrafficPolicy of its namespace has this name: {first}");
+            findings.push(document.place(Diagnostic::error(FieldPath::of("metadata.name"), message)));
+            return;
+        }
+        if let Some(spec) = traffic_policy(document, findings) {
+            self.traffic.extend(traffic_selector(&name, &spec));
+            self.loaded.traffic.push((name.clone(), spec));
+        }
+        self.traffic_places.insert(name, Places::of(document).policy());
     }
 
     /// What was loaded. `errors` are those of reading; they are told first.
@@ -164,27 +179,36 @@ pub(super) fn policy_exception(
 /// The namespace of the mesh's own, whose policies are for the pods of all namespaces, as Istio installs it.
 const ROOT_NAMESPACE: &str = "istio-system";
 
-/// `None` where it is wrong; where it selects by `targetRefs`, it is right and selects nobody as far as is known here.
-#[expect(clippy::option_option, reason = "wrong, right without a selector, right with one")]
-pub(super) fn traffic_policy(
-    document: &Document,
-    findings: &mut Vec<Located>,
-) -> Option<Option<TrafficSelector>> {
+pub(super) fn traffic_policy_name(document: &Document) -> PolicyName {
+    PolicyName { namespace: document.namespace().to_owned(), name: document.name().to_owned() }
+}
+
+/// `None` where it is wrong.
+pub(super) fn traffic_policy(document: &Document, findings: &mut Vec<Located>) -> Option<TrafficPolicySpec> {
     let spec: TrafficPolicySpec = decode_spec(document, findings)?;
-    let found = sallyport_traffic::check(&spec);
+    let mut found = sallyport_traffic::check(&spec);
+    for beyond in bounds::check(&document.value) {
+        // What is said in words of its own already is said once.
+        if !found.iter().any(|other| other.severity == Severity::Error && other.path == beyond.path) {
+            found.push(beyond);
+        }
+    }
     let right = !found.has_errors();
     findings.extend(found.into_iter().map(|diagnostic| document.place(diagnostic)));
-    right.then(|| {
-        let selector = spec.selector.as_ref()?;
-        Some(TrafficSelector {
-            namespace: document.namespace().to_owned(),
-            name: document.name().to_owned(),
-            selector: selector.compile(&FieldPath::of("spec.selector"), &mut Diagnostics::default()),
-            mesh_wide: document.namespace() == ROOT_NAMESPACE,
-            enforced: spec.mode == TrafficMode::Enforce,
-            rate_limits: !spec.rate_limits.is_empty(),
-            jwt: spec.jwt.is_some(),
-        })
+    right.then_some(spec)
+}
+
+/// `None` where it selects by `targetRefs`: whom, is not known here.
+pub(super) fn traffic_selector(name: &PolicyName, spec: &TrafficPolicySpec) -> Option<TrafficSelector> {
+    let selector = spec.selector.as_ref()?;
+    Some(TrafficSelector {
+        namespace: name.namespace.clone(),
+        name: name.name.clone(),
+        selector: selector.compile(&FieldPath::of("spec.selector"), &mut Diagnostics::default()),
+        mesh_wide: name.namespace == ROOT_NAMESPACE,
+        enforced: spec.mode == TrafficMode::Enforce,
+        rate_limits: !spec.rate_limits.is_empty(),
+        jwt: spec.jwt.is_some(),
     })
 }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use sallyport_admission::{Exception, Namespace, PolicySet, Source};
 use sallyport_policy::{FieldPath, Severity};
+use sallyport_traffic::TrafficPolicySpec;
+use sallyport_traffic::program::PolicyName;
 
 use crate::source::{Document, Located, Location};
 
@@ -21,7 +23,7 @@ pub struct Loaded {
     pub exceptions: Vec<(Exception, Document)>,
     /// The TrafficPolicies that are right. They are checked, and this gate asks whom they select; nothing attaches
     /// them to Envoy yet.
-    pub traffic: usize,
+    pub traffic: Vec<(PolicyName, TrafficPolicySpec)>,
     /// The files that hold any of this.
     pub files: HashSet<String>,
     /// What this set is named by, in logs: `sha256:…` over all its documents.
@@ -42,11 +44,11 @@ impl Loaded {
     #[must_use]
     pub fn not_in_force(&self) -> Option<String> {
         let (policies, them) =
-            if self.traffic == 1 { ("TrafficPolicy", "it") } else { ("TrafficPolicies", "them") };
-        (self.traffic > 0).then(|| {
+            if self.traffic.len() == 1 { ("TrafficPolicy", "it") } else { ("TrafficPolicies", "them") };
+        (!self.traffic.is_empty()).then(|| {
             format!(
                 "checked here and not yet in force: {} {policies}. `sallyport render` prints what attaches {them} to Envoy",
-                self.traffic
+                self.traffic.len()
             )
         })
     }
@@ -54,7 +56,7 @@ impl Loaded {
     /// How many resources beside the WorkloadPolicies are right.
     #[must_use]
     pub fn others(&self) -> usize {
-        self.exceptions.len() + self.traffic
+        self.exceptions.len() + self.traffic.len()
     }
 
     /// `file:line` of a policy's entry.

@@ -1,5 +1,6 @@
 //! Policies: reading them, from files or objects, and following files as they change.
 
+mod bounds;
 mod digest;
 mod expiry;
 mod in_force;

@@ -7,7 +7,7 @@ use sallyport_policy::Diagnostic;
 use serde_json::Value;
 
 use super::digest::{self, Hash};
-use super::load::{policy_exception, traffic_policy, workload_policy};
+use super::load::{policy_exception, traffic_policy, traffic_policy_name, traffic_selector, workload_policy};
 use crate::source::{Document, Located, SourceText, parse};
 
 /// What an object says.
@@ -45,6 +45,9 @@ fn read(document: &Document, created: Option<i64>, findings: &mut Vec<Located>) 
     match document.kind() {
         "WorkloadPolicy" => workload_policy(document, findings).map(|policy| Said::Policy(Arc::new(policy))),
         "PolicyException" => policy_exception(document, created, findings).map(Said::Exception),
-        _ => traffic_policy(document, findings).map(Said::Traffic),
+        _ => {
+            let spec = traffic_policy(document, findings)?;
+            Some(Said::Traffic(traffic_selector(&traffic_policy_name(document), &spec)))
+        }
     }
 }

@@ -136,7 +136,13 @@ fn check_counts_what_else_is_right_and_warns_of_a_namespace() {
     let desk = Desk::new();
     fs::write(desk.path("traffic.yaml"), traffic).unwrap();
     let told = "checked here and not yet in force: 1 TrafficPolicy. `sallyport render` prints what attaches it to Envoy";
-    desk.check("check policies traffic.yaml", 0, &["; 1 other resource is right too\n"], &[told]);
+    desk.check(
+        "check policies traffic.yaml",
+        0,
+        &["; 1 TrafficPolicy is right: 0 providers, 0 rules, 0 limits\n"],
+        &[told],
+    );
+    desk.check("check traffic.yaml", 0, &["✓ 1 TrafficPolicy is right: 0 providers"], &[told]);
     // Whoever asks about workloads asks nothing about traffic.
     for command in ["admit", "explain", "simulate"] {
         desk.check(&format!("{command} -p policies -p traffic.yaml objects"), 0, &[], &[]);
@@ -147,6 +153,73 @@ fn check_counts_what_else_is_right_and_warns_of_a_namespace() {
         &namespaced,
         0,
         &["warning: <stdin>:3:40 metadata.namespace", "spec.match.namespaces"],
+        &[],
+    );
+}
+
+const TRAFFIC: &str = "\
+apiVersion: sallyport.dev/v1alpha1
+kind: TrafficPolicy
+metadata: {name: api, namespace: shop}
+spec:
+  selector: {}
+  trustedHops: 1
+  jwt:
+    providers: [{name: a, issuer: a, audiences: [a], algorithms: [RS256], jwks: {env: {name: KEYS}}}]
+    rules: [{name: all, match: [{}], require: {anyOf: [a]}}]
+  rateLimits: [{name: all, limit: {requests: 10, period: 1s}, cost: 1}]
+";
+
+#[test]
+fn check_counts_what_traffic_policies_say() {
+    let other = TRAFFIC.replace("name: api,", "name: other,");
+    check_with(
+        "check -",
+        TRAFFIC,
+        0,
+        &["✓ 1 TrafficPolicy is right: 1 provider, 1 rule, 1 limit\n"],
+        &["1 TrafficPolicy."],
+    );
+    let two = format!("{TRAFFIC}---\n{other}");
+    check_with(
+        "check -",
+        &two,
+        0,
+        &["✓ 2 TrafficPolicies are right: 2 providers, 2 rules, 2 limits\n"],
+        &["2 TrafficPolicies."],
+    );
+}
+
+#[test]
+fn two_traffic_policies_of_one_name_are_one_too_many() {
+    let two = format!("{TRAFFIC}---\n{TRAFFIC}");
+    let wanted = [
+        "error: <stdin>:14:18 metadata.name",
+        "another TrafficPolicy of its namespace has this name: <stdin>:3",
+    ];
+    check_with("check -", &two, 2, &wanted, &[]);
+    let elsewhere = TRAFFIC.replace("namespace: shop", "namespace: other");
+    check_with(
+        "check -",
+        &format!("{TRAFFIC}---\n{elsewhere}"),
+        0,
+        &["✓ 2 TrafficPolicies are right"],
+        &["not yet in force"],
+    );
+}
+
+#[test]
+fn what_the_api_server_refuses_for_its_length_is_wrong_in_a_file_too() {
+    let long = TRAFFIC.replace("trustedHops: 1", "trustedHops: 17");
+    let wanted = ["error: <stdin>:6:16 spec.trustedHops", "the API server takes at most 16, found 17"];
+    check_with("check -", &long, 2, &wanted, &[]);
+    // What is wrong anyway is said once.
+    let nothing = TRAFFIC.replace("cost: 1", "cost: 0");
+    check_with(
+        "check -",
+        &nothing,
+        2,
+        &["0 would count nothing: write at least 1", "1 error in 1 file"],
         &[],
     );
 }
