@@ -10,8 +10,10 @@
 mod endpoint;
 pub mod envoy;
 mod keys;
+mod module;
 mod plugin;
 
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use keys::{environment_variables, jwks_endpoint};
+pub use module::{InvalidModule, check_module};
 pub use plugin::Plugin;

@@ -1,6 +1,6 @@
 //! A policy as the filter is configured with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sallyport_traffic::edit::IdentityHeaders;
 use sallyport_traffic::program::{Clusters, Configuration, PolicyName};
@@ -69,6 +69,21 @@ impl Plugin {
         Some(Endpoint::new(format!("{service}.{namespace}.svc.cluster.local"), *port))
     }
 
+    /// Whom the filter itself calls: hosts of keys and the rate limit service.
+    #[must_use]
+    pub fn destinations(&self) -> BTreeSet<Endpoint> {
+        let jwks = self.jwks_hosts().map(|(_, host)| host);
+        jwks.chain(self.rate_limit_service()).collect()
+    }
+
+    /// Whether there is a host that both policies are about.
+    #[must_use]
+    pub fn shares_hosts(&self, other: &Self) -> bool {
+        let (ours, others) = (&self.spec.hosts, &other.spec.hosts);
+        let any = ours.is_empty() || others.is_empty();
+        any || ours.iter().any(|one| others.iter().any(|other| is_about(one, other) || is_about(other, one)))
+    }
+
     /// The proxy's clusters that this needs, by their names.
     pub(crate) fn clusters(&self) -> BTreeMap<String, Destination> {
         let jwks = self.jwks_hosts().map(|(_, host)| (jwks_cluster(&host), Destination::Jwks(host)));
@@ -77,6 +92,12 @@ impl Plugin {
             .map(|service| (rate_limit_cluster(&service), Destination::RateLimitService(service)));
         jwks.chain(service).collect()
     }
+}
+
+/// Whether the host, or one of those that `*.` stands for, is one of the pattern's.
+fn is_about(pattern: &str, host: &str) -> bool {
+    let below = pattern.strip_prefix('*').is_some_and(|end| host.len() > end.len() && host.ends_with(end));
+    pattern == host || below
 }
 
 /// Where a cluster leads.

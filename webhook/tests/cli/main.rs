@@ -4,6 +4,7 @@ mod admit;
 mod check;
 mod desk;
 mod explain;
+mod render;
 mod reports;
 mod simulate;
 mod test;

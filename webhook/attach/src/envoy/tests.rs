@@ -147,3 +147,24 @@ fn each_filter_knows_what_those_before_it_set() {
     let wanted: [&[&str]; 4] = [&[], &["x-user-id"], &["x-user-id"], &["x-user-id", "x-org"]];
     assert_eq!(before, wanted);
 }
+
+#[test]
+fn policies_share_a_host_that_both_are_about() {
+    let about = |hosts: &str| plugin("a", &format!("{{selector: {{}}, hosts: {hosts}}}"));
+    for (one, other, shared) in [
+        ("[]", "[a.example]", true),
+        ("[a.example, b.example]", "[c.example, b.example]", true),
+        ("[a.example]", "[b.example]", false),
+        ("['*.example']", "[a.example]", true),
+        ("['*.example']", "['*.a.example']", true),
+        ("['*.a.example']", "[a.example]", false),
+        ("['*.a.example']", "['*.b.example']", false),
+    ] {
+        let (one, other) = (about(one), about(other));
+        assert_eq!(
+            (one.shares_hosts(&other), other.shares_hosts(&one)),
+            (shared, shared),
+            "{one:?} {other:?}"
+        );
+    }
+}
