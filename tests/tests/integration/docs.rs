@@ -1,6 +1,7 @@
 //! The documents are right: every policy that they show is one, every entry belongs in one, and every command works as
 //! it is typed.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -45,6 +46,40 @@ fn every_policy_that_the_documents_show_is_right() -> Result<()> {
     ensure!(wrong.is_empty(), "{wrong}");
     ensure!(policies >= 20, "only {policies} policies were found");
     Ok(())
+}
+
+/// A field that nobody can look up is one that nobody uses.
+#[test]
+fn every_field_of_a_traffic_policy_is_in_the_documents() -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let text = fs::read_to_string(root.join("docs/traffic-fields.md"))?;
+    let crd = fs::read_to_string(root.join("manifests/crds/sallyport.dev_trafficpolicies.yaml"))?;
+    let crd: Value = serde_saphyr::from_str(&crd)?;
+    let spec = crd.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec").context("no spec")?;
+    let mut names = BTreeSet::new();
+    fields_of(spec, &mut names);
+    ensure!(names.len() > 80, "only {} fields were found", names.len());
+    // As code: alone, or in what it is written in.
+    let code: Vec<&str> = text.split('`').skip(1).step_by(2).collect();
+    let is_name = |c: char| c.is_ascii_alphanumeric();
+    let written =
+        |name: &&String| code.iter().any(|code| code.split(|c| !is_name(c)).any(|word| word == *name));
+    let missing: Vec<&String> = names.iter().filter(|name| !written(name)).collect();
+    ensure!(missing.is_empty(), "docs/traffic-fields.md says nothing of {missing:?}");
+    Ok(())
+}
+
+/// The names of all fields that a schema has, at any depth.
+fn fields_of(schema: &Value, names: &mut BTreeSet<String>) {
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        names.insert(name.clone());
+        fields_of(field, names);
+    }
+    for inner in
+        [&schema["items"], &schema["additionalProperties"]].into_iter().filter(|inner| inner.is_object())
+    {
+        fields_of(inner, names);
+    }
 }
 
 #[tokio::test]
