@@ -8,7 +8,7 @@ use sallyport_policy::{Diagnostic, Diagnostics, FieldPath};
 use crate::edit::{Value, Variable};
 use crate::request::plain;
 use crate::token::Place;
-use crate::{Jwt, Require, TrafficPolicySpec};
+use crate::{Jwt, Require, TrafficMode, TrafficPolicySpec};
 
 /// Headers that carry a client's secrets: what is made in them ends up where identifiers do, in logs and in responses.
 const SECRETS: [&str; 2] = ["authorization", "cookie"];
@@ -57,6 +57,7 @@ pub(super) fn check(spec: &TrafficPolicySpec, at: &FieldPath, findings: &mut Dia
             findings.push(Diagnostic::error(header.at.clone(), message).with_help(help));
         }
     }
+    check_mode(&made, spec, at, findings);
     check_places(&made, spec, findings);
     check_removed(&made, spec, at, findings);
 }
@@ -101,6 +102,22 @@ fn collide(one: By, two: By, jwt: Option<&Jwt>) -> bool {
             Require::AllOf(all) => all.contains(first) && all.contains(second),
             Require::None | Require::AnyOf(_) | Require::Optional(_) => false,
         })
+}
+
+/// In shadow mode nothing is taken away, and an application that believes its gate believes the client.
+fn check_mode(made: &[Made<'_>], spec: &TrafficPolicySpec, at: &FieldPath, findings: &mut Diagnostics) {
+    let header = made.iter().find(|header| header.by.is_identity());
+    if let Some(header) = header.filter(|_| spec.mode == TrafficMode::Shadow) {
+        findings.push(
+            Diagnostic::warning(
+                at.field("mode"),
+                format!("in Shadow {:?} is not made, and what clients send there stays", header.name),
+            )
+            .with_help(
+                "an application that believes it must not be reached by clients until the mode is Enforce",
+            ),
+        );
+    }
 }
 
 /// Where clients send their tokens, nothing else may come from a token or a client.
