@@ -15,8 +15,8 @@ pub struct Jwt {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub providers: Vec<Provider>,
-    /// Which requests need which tokens. The first rule that matches decides; a request that none matches is answered
-    /// with 401.
+    /// Which requests need which tokens. The first rule that matches decides; a request that none matches is refused,
+    /// with whatever token.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub rules: Vec<JwtRule>,
     /// What happens to CORS preflight requests, which never carry a token. Check (the default) treats them as any
