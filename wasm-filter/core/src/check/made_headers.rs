@@ -6,12 +6,12 @@
 use sallyport_policy::{Diagnostic, Diagnostics, FieldPath};
 
 use crate::edit::{Value, Variable};
-use crate::request::plain;
+use crate::request::alike;
 use crate::token::Place;
 use crate::{Jwt, Require, TrafficMode, TrafficPolicySpec};
 
 /// Headers that carry a client's secrets: what is made in them ends up where identifiers do, in logs and in responses.
-const SECRETS: [&str; 2] = ["authorization", "cookie"];
+const SECRETS: [&[u8]; 2] = [b"authorization", b"cookie"];
 
 /// A header that a part of the policy makes.
 struct Made<'s> {
@@ -41,25 +41,30 @@ impl By {
 pub(super) fn check(spec: &TrafficPolicySpec, at: &FieldPath, findings: &mut Diagnostics) {
     let made = made(spec, at);
     for (i, header) in made.iter().enumerate() {
-        let earlier = made.iter().take(i);
-        let other = earlier.filter(|other| plain(other.name.as_bytes()) == plain(header.name.as_bytes()));
-        if let Some(other) = other.clone().find(|other| collide(other.by, header.by, spec.jwt.as_ref())) {
-            let message = format!("{:?} is made by {} already", header.name, other.at);
-            let help = match (other.by, header.by) {
-                (By::Token(one), By::Token(two)) if one != two => {
-                    "a rule asks for tokens of both providers, and the application would get what one of them says"
-                }
-                (one, two) if one.is_identity() || two.is_identity() => {
-                    "the application would take one for the other, and so could be told who a client is by somebody else"
-                }
-                _ => "name another header",
-            };
-            findings.push(Diagnostic::error(header.at.clone(), message).with_help(help));
-        }
+        let collides = |other: &&Made<'_>| {
+            alike(other.name.as_bytes(), header.name.as_bytes())
+                && collide(other.by, header.by, spec.jwt.as_ref())
+        };
+        let Some(other) = made.iter().take(i).find(collides) else { continue };
+        let help = match (other.by, header.by) {
+            (By::Token(one), By::Token(two)) if one != two => {
+                "a rule asks for tokens of both providers, and the application would get what one of them says"
+            }
+            (one, two) if one.is_identity() || two.is_identity() => {
+                "the application would take one for the other, and so could be told who a client is by somebody else"
+            }
+            _ => "name another header",
+        };
+        error(findings, header, &format!("is made by {} already", other.at), help);
     }
     check_mode(&made, spec, at, findings);
     check_places(&made, spec, findings);
     check_removed(&made, spec, at, findings);
+}
+
+fn error(findings: &mut Diagnostics, header: &Made<'_>, what: &str, help: &str) {
+    let message = format!("{:?} {what}", header.name);
+    findings.push(Diagnostic::error(header.at.clone(), message).with_help(help));
 }
 
 /// All headers that are made, in the order of the policy; the correlation identifier comes last.
@@ -123,27 +128,29 @@ fn check_mode(made: &[Made<'_>], spec: &TrafficPolicySpec, at: &FieldPath, findi
 /// Where clients send their tokens, nothing else may come from a token or a client.
 fn check_places(made: &[Made<'_>], spec: &TrafficPolicySpec, findings: &mut Diagnostics) {
     let providers = spec.jwt.iter().flat_map(|jwt| &jwt.providers);
-    let places: Vec<Vec<u8>> = providers
-        .flat_map(Place::of)
-        .filter_map(|place| match place {
-            Place::Header { name, .. } => Some(plain(&name)),
-            Place::Cookie(_) => Some(b"cookie".to_vec()),
-            Place::QueryParameter(_) => None,
-        })
-        .collect();
+    let places: Vec<Place> = providers.flat_map(Place::of).collect();
     for header in made {
-        let name = plain(header.name.as_bytes());
-        let holds_tokens = places.contains(&name);
-        if header.by == By::Correlation
-            && (holds_tokens || SECRETS.iter().any(|secret| secret.as_bytes() == name))
-        {
-            let message = format!("{:?} carries what clients sign in with", header.name);
-            let help = "the identifier goes into logs and to every service: name another header";
-            findings.push(Diagnostic::error(header.at.clone(), message).with_help(help));
-        } else if matches!(header.by, By::Token(_)) && holds_tokens {
-            let message = format!("tokens are taken from {:?}", header.name);
-            let help = "the application would take what is made of a token for a token: name another header";
-            findings.push(Diagnostic::error(header.at.clone(), message).with_help(help));
+        let name = header.name.as_bytes();
+        let holds_tokens = places.iter().any(|place| match place {
+            Place::Header { name: place, .. } => alike(place, name),
+            Place::Cookie(_) => alike(b"cookie", name),
+            Place::QueryParameter(_) => false,
+        });
+        let holds_secrets = SECRETS.iter().any(|secret| alike(secret, name));
+        match header.by {
+            By::Correlation if holds_tokens || holds_secrets => error(
+                findings,
+                header,
+                "carries what clients sign in with",
+                "the identifier goes into logs and to every service: name another header",
+            ),
+            By::Token(_) if holds_tokens => error(
+                findings,
+                header,
+                "is where tokens are taken from",
+                "the application would take what is made of a token for a token: name another header",
+            ),
+            _ => {}
         }
     }
 }
