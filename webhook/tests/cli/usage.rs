@@ -32,8 +32,8 @@ fn wrong_usage_exits_with_2_and_says_what_is_expected() {
     check("admit -o yaml -p policies objects", 2, &[], &["[possible values: text, json, sarif, junit]"]);
     check("admit -p - -", 2, &[], &["standard input (-) can be read once only"]);
     check("check", 2, &[], &["<POLICIES>..."]);
-    check("serve -p policies", 2, &[], &["is not there yet", "--standalone --policies DIR"]);
-    check("serve --standalone", 2, &[], &["--standalone needs --policies DIR"]);
+    check("serve -p policies", 2, &[], &["were not provided", "--standalone"]);
+    check("serve --standalone", 2, &[], &["were not provided", "--policies <POLICIES>"]);
     check("serve --standalone -p -", 2, &[], &["can't come from standard input"]);
     check("serve --standalone -p policies --listen 8443", 2, &[], &["such as 127.0.0.1:8443"]);
     check("serve --standalone -p policies --tls-cert a.pem", 2, &[], &["--tls-key <FILE>"]);

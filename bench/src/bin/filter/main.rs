@@ -35,6 +35,9 @@ struct Args {
     /// How long a turn is
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
+    /// How long each chain answers before the first round, until V8 has compiled it well
+    #[arg(long, default_value_t = 10.0)]
+    heat: f64,
     /// Connections that requests are sent over at a time
     #[arg(long, default_value_t = 16)]
     connections: usize,
@@ -77,6 +80,10 @@ async fn main() -> Result<()> {
         )
     );
     let rows = tokio::task::block_in_place(|| {
+        let heat = Duration::from_secs_f64(args.heat);
+        rounds::heat(&chains.all, heat, &load, processors.as_ref(), |chain| {
+            eprintln!("warming up: {chain}")
+        })?;
         rounds::run(&chains.all, args.rounds, &load, processors.as_ref(), |round, chain| {
             eprintln!("round {} of {}: {chain}", round + 1, args.rounds);
         })

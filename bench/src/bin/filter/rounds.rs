@@ -1,6 +1,8 @@
 //! Interleaved rounds: in each, every chain has its turn, and each round begins with another. So what the machine does
 //! meanwhile falls on all of them.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use sallyport_bench::usage::processor_seconds;
 
@@ -41,6 +43,23 @@ impl Row {
 
 fn differences(these: &[f64], those: &[f64]) -> Vec<f64> {
     these.iter().zip(those).map(|(this, that)| this - that).collect()
+}
+
+/// Has every chain answer for a while, before anything is measured: V8 first compiles WebAssembly quickly, and well only
+/// what was called some ten thousand times, on the same processor. A proxy that serves has that behind it.
+pub(crate) fn heat(
+    chains: &[Chain],
+    time: Duration,
+    load: &Load,
+    processors: Option<&Processors>,
+    mut tell: impl FnMut(&str),
+) -> Result<()> {
+    let load = Load { time, ..*load };
+    for chain in chains {
+        tell(&chain.name);
+        send(&chain.target, &load, processors).with_context(|| chain.name.clone())?;
+    }
+    Ok(())
 }
 
 /// Runs so many rounds. `tell` is told of each turn before it begins.
