@@ -162,12 +162,25 @@ impl Leader {
             }
             Trust::CertManager(_) => {}
         }
-        status::tell(&self.client, &self.recorder, &self.policies, now).await?;
+        let registered = self.register_unless_paused(bundle, memory, now).await;
+        // What is said of policies waits for what is done with them, and is said whether that goes well or not.
+        let told = status::tell(&self.client, &self.recorder, &self.policies, now).await;
+        due = due.min(registered?);
+        told.map(|()| due)
+    }
+
+    /// Registers, and notes whom the API server trusts then; when there is something to do again, in Unix seconds.
+    async fn register_unless_paused(
+        &self,
+        bundle: Option<String>,
+        memory: &mut Memory,
+        now: i64,
+    ) -> anyhow::Result<i64> {
         if let Some(until) = self.paused_until().await?.filter(|until| *until > now) {
             if !std::mem::replace(&mut memory.paused, true) {
                 tracing::warn!(until, "paused: nothing is registered until then, in Unix seconds");
             }
-            return Ok(due.min(until));
+            return Ok(until);
         }
         if std::mem::take(&mut memory.paused) {
             tracing::info!("the pause is over");
@@ -176,9 +189,9 @@ impl Leader {
         if let (Trust::Kept(secrets), true) = (&self.trust, memory.published != bundle) {
             memory.published = bundle;
             // An authority that is published now is on its way to be used.
-            due = secrets.tend(memory.published.as_deref()).await?.due;
+            return Ok(secrets.tend(memory.published.as_deref()).await?.due);
         }
-        Ok(due)
+        Ok(i64::MAX)
     }
 
     async fn paused_until(&self) -> anyhow::Result<Option<i64>> {

@@ -4,7 +4,7 @@
 //! that is wrong takes nothing from others; where it was right before, what it said then stays in force, and its status
 //! says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
@@ -101,6 +101,8 @@ struct Mirrors {
     namespaces: Mirror<Arc<Namespace>>,
     policies_changed: bool,
     namespaces_changed: bool,
+    /// The kinds whose changes are not heard of at the moment; none for namespaces.
+    unheard: BTreeSet<Option<Kind>>,
 }
 
 pub(super) const KINDS: [Kind; 3] = [Kind::WorkloadPolicy, Kind::PolicyException, Kind::TrafficPolicy];
@@ -170,18 +172,17 @@ impl Policies {
                     None => std::future::pending().await,
                 }
             };
-            let heard = tokio::select! {
-                Some(event) = workload.next() => self.take(&mut mirrors, Kind::WorkloadPolicy, event),
-                Some(event) = exceptions.next() => self.take(&mut mirrors, Kind::PolicyException, event),
-                Some(event) = traffic.next() => self.take(&mut mirrors, Kind::TrafficPolicy, event),
-                Some(event) = namespaces.next() => self.take_namespace(&mut mirrors, event),
+            tokio::select! {
+                Some(event) = workload.next() => mirrors.take(Kind::WorkloadPolicy, event),
+                Some(event) = exceptions.next() => mirrors.take(Kind::PolicyException, event),
+                Some(event) = traffic.next() => mirrors.take(Kind::TrafficPolicy, event),
+                Some(event) = namespaces.next() => mirrors.take_namespace(event),
                 () = settled => {
                     due = None;
                     self.put_in_force(&mut mirrors);
-                    true
                 }
-            };
-            self.metrics.synced.set(heard.into());
+            }
+            self.metrics.synced.set(mirrors.unheard.is_empty().into());
             if due.is_none()
                 && mirrors.is_complete()
                 && (mirrors.policies_changed || mirrors.namespaces_changed)
@@ -189,27 +190,6 @@ impl Policies {
                 due = Some(Instant::now() + SETTLE);
             }
         }
-    }
-
-    /// Takes in what a watch says of policies; whether it says anything.
-    fn take(&self, mirrors: &mut Mirrors, kind: Kind, event: watcher::Result<Event<DynamicObject>>) -> bool {
-        let Ok(event) = event else { return false };
-        let mirror = mirrors.policies.entry(kind).or_default();
-        mirrors.policies_changed |= mirror.take(event, |_, object, before| follow_one(kind, object, before));
-        true
-    }
-
-    fn take_namespace(
-        &self,
-        mirrors: &mut Mirrors,
-        event: watcher::Result<Event<PartialObjectMeta<ApiNamespace>>>,
-    ) -> bool {
-        let Ok(event) = event else { return false };
-        mirrors.namespaces_changed |= mirrors.namespaces.take(event, |key, object, before| {
-            let made = namespace(&key.name, object.metadata.labels.unwrap_or_default());
-            before.filter(|before| before.labels == made.labels).unwrap_or_else(|| Arc::new(made))
-        });
-        true
     }
 
     /// Puts in force what is known now.
@@ -310,6 +290,31 @@ impl crate::gate::Policies for Policies {
 }
 
 impl Mirrors {
+    /// Takes in what a watch says of policies.
+    fn take(&mut self, kind: Kind, event: watcher::Result<Event<DynamicObject>>) {
+        let Ok(event) = self.heard(Some(kind), event) else { return };
+        let mirror = self.policies.entry(kind).or_default();
+        self.policies_changed |= mirror.take(event, |_, object, before| follow_one(kind, object, before));
+    }
+
+    fn take_namespace(&mut self, event: watcher::Result<Event<PartialObjectMeta<ApiNamespace>>>) {
+        let Ok(event) = self.heard(None, event) else { return };
+        self.namespaces_changed |= self.namespaces.take(event, |key, object, before| {
+            let made = namespace(&key.name, object.metadata.labels.unwrap_or_default());
+            before.filter(|before| before.labels == made.labels).unwrap_or_else(|| Arc::new(made))
+        });
+    }
+
+    /// Notes whether changes of a kind are heard of.
+    fn heard<T>(&mut self, kind: Option<Kind>, event: watcher::Result<T>) -> watcher::Result<T> {
+        if event.is_ok() {
+            self.unheard.remove(&kind);
+        } else {
+            self.unheard.insert(kind);
+        }
+        event
+    }
+
     fn is_complete(&self) -> bool {
         self.namespaces.is_complete()
             && KINDS.iter().all(|kind| self.policies.get(kind).is_some_and(Mirror::is_complete))

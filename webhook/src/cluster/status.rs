@@ -1,5 +1,7 @@
 //! What is said of each policy in its `status`, and in an Event where that changes.
 
+use anyhow::Context as _;
+use futures_util::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::runtime::events::{Event, EventType, Recorder};
@@ -19,6 +21,8 @@ use crate::policies::Said;
 const MESSAGE: usize = 4096;
 /// And as much in an Event, which takes 1 KiB.
 const NOTE: usize = 1000;
+/// Statuses that are written at a time.
+const AT_ONCE: usize = 8;
 
 /// Writes the statuses that are not as they should be.
 ///
@@ -32,25 +36,40 @@ pub(super) async fn tell(
 ) -> anyhow::Result<()> {
     let seen = policies.seen().borrow().clone();
     let set = &policies.current().set;
-    let mut failed = None;
-    for ((kind, key), followed) in &seen.policies {
-        let Some(Outdated { status, condition, turned }) = outdated(*kind, key, followed, set, now) else {
-            continue;
-        };
-        let written = write(client, *kind, key, &status).await;
-        if turned && written.is_ok() {
-            // An Event that is lost changes nothing: the status says the same.
-            let _ = recorder.publish(&event(&condition), &reference(*kind, key, followed)).await;
-        }
-        if let Err(error) = written {
-            failed = Some(anyhow::Error::from(error).context(format!(
-                "the status of {} {} can't be written",
-                kind.resource().kind,
-                key.name
-            )));
-        }
+    let outdated = seen.policies.iter().filter_map(|((kind, key), followed)| {
+        let outdated = outdated(*kind, key, followed, set, now)?;
+        Some(say(
+            client.clone(),
+            recorder.clone(),
+            *kind,
+            key.clone(),
+            reference(*kind, key, followed),
+            outdated,
+        ))
+    });
+    // Owned, so that no borrow is held while they are written.
+    let outdated: Vec<_> = outdated.collect();
+    let told: Vec<anyhow::Result<()>> = stream::iter(outdated).buffer_unordered(AT_ONCE).collect().await;
+    told.into_iter().collect()
+}
+
+/// Writes one status, and an Event where it has turned.
+async fn say(
+    client: Client,
+    recorder: Recorder,
+    kind: Kind,
+    key: Key,
+    about: ObjectReference,
+    Outdated { status, condition, turned }: Outdated,
+) -> anyhow::Result<()> {
+    write(&client, kind, &key, &status)
+        .await
+        .with_context(|| format!("the status of {} {} can't be written", kind.resource().kind, key.name))?;
+    if turned {
+        // An Event that is lost changes nothing: the status says the same.
+        let _ = recorder.publish(&event(&condition), &about).await;
     }
-    failed.map_or(Ok(()), Err)
+    Ok(())
 }
 
 async fn write(client: &Client, kind: Kind, key: &Key, status: &Value) -> kube::Result<()> {

@@ -82,7 +82,7 @@ async fn main() -> Result<()> {
     let rows = tokio::task::block_in_place(|| {
         let heat = Duration::from_secs_f64(args.heat);
         rounds::heat(&chains.all, heat, &load, processors.as_ref(), |chain| {
-            eprintln!("warming up: {chain}")
+            eprintln!("warming up: {chain}");
         })?;
         rounds::run(&chains.all, args.rounds, &load, processors.as_ref(), |round, chain| {
             eprintln!("round {} of {}: {chain}", round + 1, args.rounds);
