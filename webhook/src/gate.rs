@@ -55,7 +55,7 @@ impl PolicyGate {
 impl Gate for PolicyGate {
     fn prepare(&self, request: &Request, deadline: Instant) -> Result<(), String> {
         let is_known = request.namespace.is_empty()
-            || request.kind.kind == "Namespace"
+            || (request.kind.group.is_empty() && request.kind.kind == "Namespace")
             || self.policies.current().namespace(&request.namespace).is_some();
         if is_known { Ok(()) } else { self.policies.learn(&request.namespace, deadline) }
     }

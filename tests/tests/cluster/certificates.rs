@@ -82,7 +82,7 @@ async fn what_is_kept_is_made_anew_where_it_is_of_no_use() -> Result<()> {
     let objects = cluster.objects();
     objects.create(&policy("team", "first")).await?;
     let service = Service::start().await?;
-    let replica = Replica::start(&cluster, program(), "one", service.url(), &[]).await?;
+    let mut replica = Replica::start(&cluster, program(), "one", service.url(), &[]).await?;
     service.has(&[&replica]);
     let namespace = cluster.namespace(&[]).await?;
     let completed = async || {
@@ -110,5 +110,13 @@ async fn what_is_kept_is_made_anew_where_it_is_of_no_use() -> Result<()> {
         authority.contains("BEGIN CERTIFICATE").then_some(())
     })
     .await?;
+    completed().await?;
+
+    // The key of another certificate, while nobody runs who could lead: the next one does not serve it.
+    replica.kill()?;
+    let broken = json!({ "data": { "tls.key": BASE64.encode(field(&cluster, "authority.key").await.unwrap_or_default()) } });
+    objects.merge(&secret(), &broken).await?;
+    let replica = Replica::start(&cluster, program(), "two", service.url(), &[]).await?;
+    service.has(&[&replica]);
     completed().await
 }

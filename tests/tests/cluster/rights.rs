@@ -72,10 +72,16 @@ async fn every_right_is_used_and_none_is_missing() -> Result<()> {
         "metadata": { "name": "sallyport-certificates", "namespace": "sallyport" } });
     let renew = json!({ "metadata": { "annotations": { "sallyport.dev/renew": "certificate" } } });
     objects.merge(&secret, &renew).await?;
-    sallyport(&cluster, &["pause"])?;
-    sallyport(&cluster, &["resume"])?;
+    // As the documents have it for kubectl: the leader removes what it has registered.
+    let lease = json!({ "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+        "metadata": { "name": "sallyport", "namespace": "sallyport" } });
+    let pause =
+        json!({ "metadata": { "annotations": { "sallyport.dev/paused-until": "2099-01-01T00:00:00Z" } } });
+    objects.merge(&lease, &pause).await?;
     let other = json!({ "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
         "metadata": { "name": "sallyport" } });
+    eventually("nothing is registered", async || objects.get(&other).await.is_err().then_some(())).await?;
+    sallyport(&cluster, &["resume"])?;
     eventually("it registers again", async || objects.get(&other).await.ok()).await?;
 
     let all: BTreeSet<Deed> = rights()?.iter().flat_map(allowed).filter(|right| !elsewhere(right)).collect();

@@ -51,7 +51,22 @@ async fn what_a_cluster_holds_is_put_to_its_policies_and_to_others() -> Result<(
     let entry = found.iter().find(|line| line["entry"] == "chosen/label").map(|line| &line["changed"]);
     ensure!(entry == Some(&json!(2)), "the Deployment's pod and the pod: {found:?}");
 
+    // One that only completes pods is about those of Deployments too.
     let folder = tempfile::tempdir()?;
+    let file = folder.path().join("mutates.yaml");
+    let mut mutates = policy("mutates", "x");
+    mutates["spec"].as_object_mut().map(|spec| spec.remove("validate"));
+    std::fs::write(&file, mutates.to_string())?;
+    let mut command = Command::new(program());
+    let kubeconfig = cluster.kubeconfig();
+    let output = command
+        .args(["simulate", "-o", "json", "-p"])
+        .arg(&file)
+        .arg("--kubeconfig")
+        .arg(kubeconfig)
+        .output()?;
+    let found = String::from_utf8(output.stdout)?;
+    ensure!(found.contains(&format!("Deployment {namespace}/api")), "{found}");
     let file = folder.path().join("all.yaml");
     std::fs::write(&file, policy("all", "all").to_string())?;
     let found = simulate(&["-p", &file.display().to_string()])?;

@@ -25,7 +25,7 @@ use crate::traces::Traces;
 const QUEUE_LINES: usize = 8192;
 /// What is logged unless RUST_LOG says something else: of the library that watches files, its own worries are none of
 /// the reader's. The HTTP/2 library warns of every connection that breaks its rules: who can connect could fill the log.
-const DEFAULT: &str = "info,notify=off,h2=error";
+const DEFAULT: &str = "info,notify=off,h2=error,kube_client=error";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum LogFormat {

@@ -10,7 +10,7 @@ use sallyport_admission::resources::FailurePolicy;
 use sallyport_admission::{GroupVersionKind, Operation, PodBearing, PolicySet};
 use serde_json::Value;
 
-use super::lead::discover;
+use super::lead::{Known, discover};
 use super::policies::KINDS;
 
 /// Objects that are asked for at a time.
@@ -27,8 +27,15 @@ pub(crate) async fn policies(client: &Client) -> anyhow::Result<Vec<Value>> {
 
 /// The objects that these policies may be about, and the namespaces. Of what a controller has made, the controller.
 pub(crate) async fn objects(client: &Client, set: &PolicySet) -> anyhow::Result<Vec<Value>> {
-    let served = discover(client).await.context("what the API server serves can't be read")?;
-    let asked = asked(set, &served);
+    let served =
+        discover(client, &mut Known::new()).await.context("what the API server serves can't be read")?;
+    let mut asked = asked(set, &served);
+    if asked.contains(&(String::new(), "pods".to_owned())) {
+        // Their pods are what policies are about.
+        let controllers =
+            served.iter().filter(|one| PodBearing::of(&one.kind).is_some() && !one.resource.contains('/'));
+        asked.extend(controllers.map(|one| (one.group.clone(), one.resource.clone())));
+    }
     let is_asked = |one: &&Served| {
         asked.contains(&(one.group.clone(), one.resource.clone()))
             && one.verbs.iter().any(|verb| verb == "list")

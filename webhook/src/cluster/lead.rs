@@ -4,7 +4,7 @@
 //! the webhook configurations that name their authorities, then the policies' statuses. Whatever changed in the cluster
 //! meanwhile begins another pass.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ use sallyport_admission::GroupVersionKind;
 use sallyport_admission::registration::Served;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::certificates::Secrets;
 use super::lease::Held;
@@ -70,9 +70,13 @@ struct Memory {
     /// The authorities that stand in both configurations.
     published: Option<String>,
     served: Option<(Instant, Vec<Served>)>,
+    /// What each group and version was last known to serve.
+    known: Known,
     paused: bool,
 }
 
+/// Between two passes.
+const LEAST: Duration = Duration::from_millis(200);
 /// A pass is made again after so long, whatever happens.
 const AGAIN: Duration = Duration::from_secs(60);
 /// What takes longer than this hangs.
@@ -91,7 +95,11 @@ impl Leader {
             }
             tokio::select! {
                 () = self.lead() => {}
-                _ = held.wait_for(|held| !*held) => {}
+                lost = held.wait_for(|held| !*held) => {
+                    if lost.is_err() {
+                        return;
+                    }
+                }
             }
         }
     }
@@ -108,21 +116,23 @@ impl Leader {
         let mut paused = pin!(changes(leases, NAME, pause::paused_until));
         let mut certificates = pin!(self.certificates());
         let mut memory = Memory::default();
-        let mut failing = false;
+        let mut failing = None;
         loop {
             seen.mark_unchanged();
             let pass = timeout(LONGEST, self.pass(&mut memory)).await;
             let again = match pass.unwrap_or_else(|_| Err(anyhow!("the API server does not answer"))) {
                 Ok(due) => {
-                    if std::mem::take(&mut failing) {
+                    if failing.take().is_some() {
                         tracing::info!("the cluster is as it should be again");
                     }
                     let left = due.saturating_sub(unix_seconds()).max(1);
                     AGAIN.min(Duration::from_secs(left.unsigned_abs()))
                 }
                 Err(error) => {
-                    if !std::mem::replace(&mut failing, true) {
-                        tracing::error!("the cluster can't be brought to where it should be: {error:#}");
+                    let why = format!("{error:#}");
+                    if failing.as_ref() != Some(&why) {
+                        tracing::error!("the cluster can't be brought to where it should be: {why}");
+                        failing = Some(why);
                     }
                     AGAIN_AFTER_FAILURE
                 }
@@ -136,6 +146,8 @@ impl Leader {
                 Some(()) = paused.next() => {}
                 Some(()) = certificates.next() => {}
             }
+            // What changes together is dealt with together, and who fights with somebody does it slowly.
+            sleep(LEAST).await;
         }
     }
 
@@ -150,23 +162,33 @@ impl Leader {
     /// Brings everything to where it should be; when there is something to do again, in Unix seconds.
     async fn pass(&self, memory: &mut Memory) -> anyhow::Result<i64> {
         let now = unix_seconds();
-        let (mut bundle, mut due) = (None, i64::MAX);
+        // What goes wrong with one part keeps no other from being done: it is told at the end.
+        let (bundle, renewal) = match self.trusted(memory).await {
+            Ok((bundle, due)) => (bundle, Ok(due)),
+            Err(error) => (memory.published.clone(), Err(error)),
+        };
+        let is_known = bundle.is_some() || matches!(self.trust, Trust::CertManager(_));
+        let registered = match is_known {
+            true => self.register_unless_paused(bundle, memory, now).await,
+            false => Ok(i64::MAX),
+        };
+        let told = status::tell(&self.client, &self.recorder, &self.policies, now).await;
+        Ok(renewal?.min(registered?).min(told.map(|()| i64::MAX)?))
+    }
+
+    /// The authorities to trust, and when something is to be done about them, in Unix seconds.
+    async fn trusted(&self, memory: &Memory) -> anyhow::Result<(Option<String>, i64)> {
         match &self.trust {
             Trust::Kept(secrets) => {
                 let standing = secrets.tend(memory.published.as_deref()).await?;
-                (bundle, due) = (Some(standing.bundle), standing.due);
+                Ok((Some(standing.bundle), standing.due))
             }
             Trust::File(path) => {
                 let text = tokio::fs::read_to_string(path).await;
-                bundle = Some(text.with_context(|| format!("cannot read {}", path.display()))?);
+                Ok((Some(text.with_context(|| format!("cannot read {}", path.display()))?), i64::MAX))
             }
-            Trust::CertManager(_) => {}
+            Trust::CertManager(_) => Ok((None, i64::MAX)),
         }
-        let registered = self.register_unless_paused(bundle, memory, now).await;
-        // What is said of policies waits for what is done with them, and is said whether that goes well or not.
-        let told = status::tell(&self.client, &self.recorder, &self.policies, now).await;
-        due = due.min(registered?);
-        told.map(|()| due)
     }
 
     /// Registers, and notes whom the API server trusts then; when there is something to do again, in Unix seconds.
@@ -180,6 +202,8 @@ impl Leader {
             if !std::mem::replace(&mut memory.paused, true) {
                 tracing::warn!(until, "paused: nothing is registered until then, in Unix seconds");
             }
+            // What was there before the pause, or was made just as it began.
+            pause::unregister(&self.client).await?;
             return Ok(until);
         }
         if std::mem::take(&mut memory.paused) {
@@ -217,9 +241,13 @@ impl Leader {
             owner: self.owner().await?,
             annotations,
         };
+        let mut kept = Ok(());
         for desired in configurations(&self.policies.current().set, &served, &terms) {
-            self.keep(&desired).await?;
+            // What is wrong with one keeps the other from nothing.
+            kept = kept.and(self.keep(&desired).await);
         }
+        kept?;
+        // A pause that has begun meanwhile is found by the pass that follows: the Lease's annotation changed.
         Ok(())
     }
 
@@ -329,20 +357,21 @@ impl Leader {
         {
             return Ok(served.clone());
         }
-        let served = discover(&self.client).await.context("what the API server serves can't be read")?;
+        let served = discover(&self.client, &mut memory.known)
+            .await
+            .context("what the API server serves can't be read")?;
         memory.served = Some((Instant::now(), served.clone()));
         Ok(served)
     }
 }
 
-/// The bundles that somebody else filled in stay, by the webhook's name.
+/// The bundle that somebody else filled in stays.
 fn keep_bundles(live: &Value, desired: &mut Value) {
-    let known = live["webhooks"].as_array().cloned().unwrap_or_default();
+    let known = live["webhooks"].as_array().into_iter().flatten();
+    // All have one authority: an entry that is new need not wait for its own.
+    let Some(bundle) = known.filter_map(|known| known["clientConfig"].get("caBundle")).next() else { return };
     for webhook in desired["webhooks"].as_array_mut().into_iter().flatten() {
-        let same = known.iter().find(|known| known["name"] == webhook["name"]);
-        if let Some(bundle) = same.and_then(|known| known["clientConfig"].get("caBundle")) {
-            webhook["clientConfig"]["caBundle"] = bundle.clone();
-        }
+        webhook["clientConfig"]["caBundle"] = bundle.clone();
     }
 }
 
@@ -382,8 +411,11 @@ where
     })
 }
 
-/// All resources of all groups and versions, each once.
-pub(super) async fn discover(client: &Client) -> kube::Result<Vec<Served>> {
+/// What each group and version serves.
+pub(super) type Known = BTreeMap<String, APIResourceList>;
+
+/// All resources of all groups and versions, each once. Of an API whose server is away, what it was last known to serve.
+pub(super) async fn discover(client: &Client, known: &mut Known) -> kube::Result<Vec<Served>> {
     let mut lists = Vec::new();
     for version in client.list_core_api_versions().await?.versions {
         lists.push(client.list_core_api_resources(&version).await?);
@@ -392,10 +424,14 @@ pub(super) async fn discover(client: &Client) -> kube::Result<Vec<Served>> {
         // The preferred version comes first.
         for version in group.versions {
             match client.list_api_group_resources(&version.group_version).await {
-                Ok(list) => lists.push(list),
+                Ok(list) => {
+                    known.insert(version.group_version, list.clone());
+                    lists.push(list);
+                }
                 // An aggregated API whose server is away must not hold up all others.
                 Err(error) => {
                     tracing::warn!(api = version.group_version, %error, "what it serves can't be read");
+                    lists.extend(known.get(&version.group_version).cloned());
                 }
             }
         }

@@ -17,8 +17,9 @@ use tokio::time::{Instant, sleep, timeout};
 /// How long a Lease lasts that nobody renews.
 const LASTS: Duration = Duration::from_secs(15);
 /// How often it is renewed.
-const RENEW: Duration = Duration::from_secs(3);
-/// Without having been able to renew it for so long, its holder stops, before another begins.
+const RENEW: Duration = Duration::from_secs(2);
+/// Without having been able to renew it for so long, its holder stops: that is seen at most two attempts later, before
+/// another begins.
 const GIVE_UP: Duration = Duration::from_secs(10);
 
 /// Whether this replica holds the Lease.
@@ -49,13 +50,16 @@ impl Elector {
         let mut renewed: Option<Instant> = None;
         let mut failing = false;
         loop {
+            // What is written counts from before it was sent.
+            let begun = Instant::now();
             match timeout(RENEW, self.try_hold(&mut seen)).await {
-                Ok(Ok(holds)) => {
+                Ok(Ok(outcome)) => {
                     failing = false;
-                    if holds {
-                        renewed = Some(Instant::now());
-                    } else {
-                        renewed = None;
+                    match outcome {
+                        Outcome::Held => renewed = Some(begun),
+                        Outcome::Others => renewed = None,
+                        // Whether it is held shows the next time.
+                        Outcome::Contended => {}
                     }
                 }
                 Ok(Err(error)) if !std::mem::replace(&mut failing, true) => {
@@ -92,7 +96,7 @@ impl Elector {
     }
 
     /// Takes or renews the Lease, if it is this replica's to take; whether it is held then.
-    async fn try_hold(&self, seen: &mut Seen) -> kube::Result<bool> {
+    async fn try_hold(&self, seen: &mut Seen) -> kube::Result<Outcome> {
         let now = MicroTime(Timestamp::now());
         let Some(mut lease) = self.api.get_opt(&self.name).await? else {
             let lease = Lease {
@@ -112,7 +116,7 @@ impl Elector {
             let lasts = spec.lease_duration_seconds.and_then(|lasts| u64::try_from(lasts).ok());
             let lasts = lasts.map_or(LASTS, Duration::from_secs);
             if !holder.is_empty() && seen.since.elapsed() < lasts {
-                return Ok(false);
+                return Ok(Outcome::Others);
             }
             *spec = self.held_since(&now, spec.lease_transitions.unwrap_or_default().saturating_add(1));
         }
@@ -131,11 +135,19 @@ impl Elector {
     }
 }
 
-/// Whether a write came through; that another was first is no error.
-fn won(written: kube::Result<Lease>) -> kube::Result<bool> {
+/// What came of an attempt to hold the Lease.
+enum Outcome {
+    Held,
+    /// Another holds it.
+    Others,
+    /// Somebody wrote it meanwhile.
+    Contended,
+}
+
+fn won(written: kube::Result<Lease>) -> kube::Result<Outcome> {
     match written {
-        Ok(_) => Ok(true),
-        Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+        Ok(_) => Ok(Outcome::Held),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(Outcome::Contended),
         Err(error) => Err(error),
     }
 }

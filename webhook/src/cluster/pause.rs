@@ -19,7 +19,7 @@ use super::{FIELD_MANAGER, NAME};
 /// On the Lease: until when nothing is registered, in RFC 3339.
 const PAUSED_UNTIL: &str = "sallyport.dev/paused-until";
 /// And why, as whoever paused it wrote.
-const PAUSED_FOR: &str = "sallyport.dev/paused-because";
+const BECAUSE: &str = "sallyport.dev/paused-because";
 
 /// Until when nothing is to be registered, in Unix seconds, as the Lease says.
 pub(super) fn paused_until(lease: &ObjectMeta) -> Option<i64> {
@@ -33,13 +33,25 @@ pub(super) fn paused_until(lease: &ObjectMeta) -> Option<i64> {
 /// The API server refuses.
 pub(crate) async fn pause(client: &Client, namespace: &str, until: i64, why: &str) -> anyhow::Result<String> {
     let until = OffsetDateTime::from_unix_timestamp(until)?.format(&Rfc3339)?;
-    annotate(client, namespace, &json!({ PAUSED_UNTIL: until, PAUSED_FOR: why })).await?;
-    // After the annotation: else they would be brought back.
+    let noted = annotate(client, namespace, &json!({ PAUSED_UNTIL: until, BECAUSE: why })).await;
+    // Whatever became of that: this is the way out. After it, since a leader would else bring them back.
+    unregister(client).await?;
+    noted.context("nothing is registered any more, but a replica that runs will register again")?;
+    Ok(until)
+}
+
+/// Removes both webhook configurations.
+///
+/// # Errors
+/// The API server refuses for one; it was tried for the other all the same.
+pub(super) async fn unregister(client: &Client) -> anyhow::Result<()> {
     let mutating: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
     let validating: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
-    gone(mutating.delete(NAME, &DeleteParams::default()).await.map(drop))?;
-    gone(validating.delete(NAME, &DeleteParams::default()).await.map(drop))?;
-    Ok(until)
+    let removed = [
+        gone(mutating.delete(NAME, &DeleteParams::default()).await.map(drop)),
+        gone(validating.delete(NAME, &DeleteParams::default()).await.map(drop)),
+    ];
+    removed.into_iter().collect()
 }
 
 /// Ends a pause: the controllers register again.
@@ -47,7 +59,7 @@ pub(crate) async fn pause(client: &Client, namespace: &str, until: i64, why: &st
 /// # Errors
 /// The API server refuses.
 pub(crate) async fn resume(client: &Client, namespace: &str) -> anyhow::Result<()> {
-    annotate(client, namespace, &json!({ PAUSED_UNTIL: null, PAUSED_FOR: null })).await
+    annotate(client, namespace, &json!({ PAUSED_UNTIL: null, BECAUSE: null })).await
 }
 
 async fn annotate(client: &Client, namespace: &str, annotations: &serde_json::Value) -> anyhow::Result<()> {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -20,16 +20,20 @@ use kube::{Api, Client, ResourceExt as _};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use sallyport_admission::{Namespace, PolicySet};
-use sallyport_policy::{GROUP, VERSION};
+use sallyport_policy::{GROUP, VERSION, check_dns_label};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::mirror::{Key, Mirror};
-use crate::policies::{Digest, InForce, One, Said, Settings, compile_one};
+use crate::policies::{Digest, Hash, InForce, One, Said, Settings, compile_one};
 
 /// What changes within this time comes into force together.
 const SETTLE: Duration = Duration::from_millis(20);
+/// As many namespaces are asked for at a time.
+const ASKED_AT_ONCE: usize = 16;
+/// How long a namespace is known that was asked for: a watch tells of it much sooner.
+const LEARNED_FOR: Duration = Duration::from_secs(60);
 
 /// A kind of policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,11 +69,18 @@ pub(super) struct Followed {
     /// The object as it was last seen said this.
     pub(super) latest: One,
     /// What is in force of it: what it says, or where that is wrong, what it said before.
-    pub(super) in_force: Option<Said>,
-    /// The generation that said so.
-    pub(super) in_force_generation: Option<i64>,
+    pub(super) in_force: Option<Current>,
     /// Its `status`.
     pub(super) status: serde_json::Value,
+}
+
+/// What is in force of a policy.
+#[derive(Clone, Debug)]
+pub(super) struct Current {
+    said: Said,
+    /// The generation that said so.
+    pub(super) generation: Option<i64>,
+    hash: Hash,
 }
 
 /// Everything that is followed, as it was at one time.
@@ -83,7 +94,13 @@ pub(crate) struct Policies {
     client: Client,
     settings: Settings,
     current: ArcSwap<InForce>,
+    /// Namespaces that were asked for before a watch told of them, and since when. Whoever writes `current` holds it, so
+    /// that none is lost between.
+    learned: Mutex<BTreeMap<String, (Instant, Arc<Namespace>)>>,
+    /// How many namespaces are asked for at a time.
+    asking: Semaphore,
     seen: watch::Sender<Arc<Seen>>,
+    is_read: watch::Sender<bool>,
     metrics: Metrics,
 }
 
@@ -100,6 +117,8 @@ struct Mirrors {
     policies: BTreeMap<Kind, Mirror<Arc<Followed>>>,
     namespaces: Mirror<Arc<Namespace>>,
     policies_changed: bool,
+    /// As when one of ours was written, which changes nothing that is in force.
+    statuses_changed: bool,
     namespaces_changed: bool,
     /// The kinds whose changes are not heard of at the moment; none for namespaces.
     unheard: BTreeSet<Option<Kind>>,
@@ -114,7 +133,10 @@ impl Policies {
             client,
             settings,
             current: ArcSwap::default(),
+            learned: Mutex::default(),
+            asking: Semaphore::new(ASKED_AT_ONCE),
             seen: watch::Sender::new(Arc::default()),
+            is_read: watch::Sender::new(false),
             metrics: Metrics::default(),
         }
     }
@@ -131,9 +153,8 @@ impl Policies {
 
     /// Returns once everything was read.
     pub(crate) async fn read(&self) {
-        let mut seen = self.seen.subscribe();
-        // It is sent for the first time when all is read; the sender is `self`.
-        let _ = seen.changed().await;
+        // The sender is `self`, and does not go away.
+        let _ = self.is_read.subscribe().wait_for(|is_read| *is_read).await;
     }
 
     /// Adds its metrics to a registry.
@@ -183,10 +204,7 @@ impl Policies {
                 }
             }
             self.metrics.synced.set(mirrors.unheard.is_empty().into());
-            if due.is_none()
-                && mirrors.is_complete()
-                && (mirrors.policies_changed || mirrors.namespaces_changed)
-            {
+            if due.is_none() && mirrors.is_complete() && mirrors.changed() {
                 due = Some(Instant::now() + SETTLE);
             }
         }
@@ -194,25 +212,27 @@ impl Policies {
 
     /// Puts in force what is known now.
     fn put_in_force(&self, mirrors: &mut Mirrors) {
+        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.current();
-        let mut next = InForce {
-            set: Arc::clone(&before.set),
-            digest: Arc::clone(&before.digest),
-            ..InForce::default()
-        };
-        next.namespaces = if std::mem::take(&mut mirrors.namespaces_changed) {
-            let all = mirrors.namespaces.iter();
-            Arc::new(all.map(|(key, namespace)| (key.name.clone(), Arc::clone(namespace))).collect())
-        } else {
-            Arc::clone(&before.namespaces)
-        };
+        let mut next = InForce::clone(&before);
+        if std::mem::take(&mut mirrors.namespaces_changed) {
+            let all =
+                mirrors.namespaces.iter().map(|(key, namespace)| (key.name.clone(), Arc::clone(namespace)));
+            let mut namespaces: BTreeMap<String, Arc<Namespace>> = all.collect();
+            learned
+                .retain(|name, (since, _)| since.elapsed() < LEARNED_FOR && !namespaces.contains_key(name));
+            let learned = learned.iter().map(|(name, (_, namespace))| (name.clone(), Arc::clone(namespace)));
+            namespaces.extend(learned);
+            next.namespaces = Arc::new(namespaces);
+        }
         self.metrics.namespaces.set(count(next.namespaces.len()));
-        let policies_changed = std::mem::take(&mut mirrors.policies_changed);
-        if policies_changed {
+        if std::mem::take(&mut mirrors.policies_changed) {
             let all =
                 || mirrors.policies.values().flat_map(|mirror| mirror.iter().map(|(_, followed)| followed));
-            next.set = Arc::new(self.set(all().filter_map(|followed| followed.in_force.as_ref())));
-            next.digest = Digest::of(all().map(|followed| followed.latest.hash)).finish();
+            next.set =
+                Arc::new(self.set(all().filter_map(|followed| Some(&followed.in_force.as_ref()?.said))));
+            next.digest =
+                Digest::of(all().filter_map(|followed| Some(followed.in_force.as_ref()?.hash))).finish();
             self.metrics.policies.set(count(next.set.policies().len()));
             self.metrics.wrong.set(count(all().filter(|followed| followed.latest.said.is_none()).count()));
         }
@@ -224,12 +244,14 @@ impl Policies {
             );
         }
         self.current.store(Arc::new(next));
-        if policies_changed {
+        drop(learned);
+        if std::mem::take(&mut mirrors.statuses_changed) {
             let policies = mirrors.policies.iter().flat_map(|(kind, mirror)| {
                 mirror.iter().map(|(key, followed)| ((*kind, key.clone()), Arc::clone(followed)))
             });
             self.seen.send_replace(Arc::new(Seen { policies: policies.collect() }));
         }
+        self.is_read.send_replace(true);
     }
 
     fn set<'s>(&self, said: impl Iterator<Item = &'s Said>) -> PolicySet {
@@ -253,16 +275,25 @@ impl Policies {
         if self.current().namespace(name).is_some() {
             return Ok(());
         }
+        // Whoever reaches the port writes what he likes.
+        check_dns_label(name).map_err(|_| "the request's namespace is no name of one".to_owned())?;
+        // Each holds a thread: others must stay to answer.
+        let _one = self.asking.try_acquire().map_err(|_| "too many namespaces are asked for".to_owned())?;
         let api: Api<ApiNamespace> = Api::all(self.client.clone());
         let found = timeout_at(deadline, api.get_metadata_opt(name)).await;
         let found = found
             .map_err(|_| format!("the labels of namespace {name} were not read in time"))?
-            .map_err(|error| format!("the labels of namespace {name} can't be read: {error}"))?;
+            .map_err(|error| {
+                tracing::warn!(namespace = name, %error, "labels can't be read");
+                format!("the labels of namespace {name} can't be read")
+            })?;
         if let Some(found) = found {
             let found = Arc::new(namespace(name, found.metadata.labels.unwrap_or_default()));
+            let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+            learned.insert(name.to_owned(), (Instant::now(), Arc::clone(&found)));
             self.current.rcu(|current| {
                 let mut namespaces = BTreeMap::clone(&current.namespaces);
-                namespaces.insert(name.to_owned(), Arc::clone(&found));
+                namespaces.entry(name.to_owned()).or_insert_with(|| Arc::clone(&found));
                 InForce { namespaces: Arc::new(namespaces), ..InForce::clone(current) }
             });
         }
@@ -294,7 +325,16 @@ impl Mirrors {
     fn take(&mut self, kind: Kind, event: watcher::Result<Event<DynamicObject>>) {
         let Ok(event) = self.heard(Some(kind), event) else { return };
         let mirror = self.policies.entry(kind).or_default();
-        self.policies_changed |= mirror.take(event, |_, object, before| follow_one(kind, object, before));
+        let mut is_other = true;
+        let is_change = mirror.take(event, |_, object, before| {
+            let followed = follow_one(kind, object, before.clone());
+            is_other = before.is_none_or(|before| {
+                before.uid != followed.uid || before.latest.hash != followed.latest.hash
+            });
+            followed
+        });
+        self.statuses_changed |= is_change;
+        self.policies_changed |= is_change && is_other;
     }
 
     fn take_namespace(&mut self, event: watcher::Result<Event<PartialObjectMeta<ApiNamespace>>>) {
@@ -305,14 +345,26 @@ impl Mirrors {
         });
     }
 
-    /// Notes whether changes of a kind are heard of.
-    fn heard<T>(&mut self, kind: Option<Kind>, event: watcher::Result<T>) -> watcher::Result<T> {
-        if event.is_ok() {
-            self.unheard.remove(&kind);
-        } else {
-            self.unheard.insert(kind);
+    /// Notes whether changes of a kind are heard of. That a watch begins says nothing yet.
+    fn heard<K>(
+        &mut self,
+        kind: Option<Kind>,
+        event: watcher::Result<Event<K>>,
+    ) -> watcher::Result<Event<K>> {
+        match &event {
+            Ok(Event::Init) => {}
+            Ok(_) => {
+                self.unheard.remove(&kind);
+            }
+            Err(_) => {
+                self.unheard.insert(kind);
+            }
         }
         event
+    }
+
+    fn changed(&self) -> bool {
+        self.policies_changed || self.statuses_changed || self.namespaces_changed
     }
 
     fn is_complete(&self) -> bool {
@@ -326,12 +378,13 @@ fn count(number: usize) -> i64 {
 }
 
 /// A watch whose failures are told of once, and tried again with growing pauses.
-fn told<T: Send>(
+fn told<K: Send>(
     plural: String,
-    watch: impl Stream<Item = watcher::Result<T>> + Send,
-) -> impl Stream<Item = watcher::Result<T>> + Send {
+    watch: impl Stream<Item = watcher::Result<Event<K>>> + Send,
+) -> impl Stream<Item = watcher::Result<Event<K>>> + Send {
     let mut failing = false;
     watch.default_backoff().inspect(move |event| match event {
+        Ok(Event::Init) => {}
         Ok(_) if std::mem::take(&mut failing) => tracing::info!(resource = plural, "changes are heard of again"),
         Ok(_) => {}
         // A watch ends now and then, and is begun anew.
@@ -358,9 +411,11 @@ fn follow_one(kind: Kind, object: DynamicObject, before: Option<Arc<Followed>>) 
         return Arc::new(Followed { generation, status, ..Followed::clone(before) });
     }
     let latest = compile_one(&value, created);
-    let (in_force, in_force_generation) = match (&latest.said, &before) {
-        (None, Some(before)) => (before.in_force.clone(), before.in_force_generation),
-        (said, _) => (said.clone(), generation),
+    let in_force = match (&latest.said, &before) {
+        (Some(said), _) => Some(Current { said: said.clone(), generation, hash: latest.hash }),
+        // An exception lets something in: it never outlives its text.
+        (None, Some(before)) if kind != Kind::PolicyException => before.in_force.clone(),
+        (None, _) => None,
     };
     if latest.said.is_none() {
         let (kind, name) = (kind.resource().kind, object.name_any());
@@ -371,7 +426,7 @@ fn follow_one(kind: Kind, object: DynamicObject, before: Option<Arc<Followed>>) 
             "a policy is wrong: its status says why"
         );
     }
-    Arc::new(Followed { generation, uid, latest, in_force, in_force_generation, status })
+    Arc::new(Followed { generation, uid, latest, in_force, status })
 }
 
 fn namespace(name: &str, labels: BTreeMap<String, String>) -> Namespace {

@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use sallyport_admission::registration::{Call, Registration, Rule, Served, registration};
 use sallyport_admission::resources::FailurePolicy;
 use sallyport_admission::{NAMESPACES_OUT_OF_REACH, Operation, PolicySet};
+use sallyport_policy::check_dns_label;
 use serde_json::{Value, json};
 
 use super::NAME;
@@ -198,7 +199,9 @@ fn namespaces(registration: &Registration, terms: &Terms) -> Option<Value> {
     let spared: BTreeSet<&str> = spared.collect();
     let (operator, values) = match &registration.namespaces {
         Some(named) => {
-            let named = named.iter().map(String::as_str).filter(|name| !spared.contains(name));
+            // A policy may name what no namespace can be called, and the API server would take none of it.
+            let can_be = |name: &&str| !spared.contains(name) && check_dns_label(name).is_ok();
+            let named = named.iter().map(String::as_str).filter(can_be);
             ("In", named.collect::<BTreeSet<&str>>())
         }
         None => ("NotIn", spared),
@@ -248,7 +251,7 @@ fn conditions() -> Value {
              object.metadata.?labels.orValue({}) != oldObject.metadata.?labels.orValue({}) || \
              object.metadata.?annotations.orValue({}) != oldObject.metadata.?annotations.orValue({})" },
         { "name": "binding-with-metadata", "expression":
-            "request.kind.kind != \"Binding\" || \
+            "request.kind.group != \"\" || request.kind.kind != \"Binding\" || \
              object.metadata.?annotations.orValue({}).size() > 0 || \
              object.metadata.?labels.orValue({}).exists(key, !key.startsWith(\"topology.kubernetes.io/\"))" },
     ])

@@ -172,9 +172,11 @@ fn accepted(followed: &Followed) -> Finding {
         };
         return ("Accepted", true, "InForce", cut(message, MESSAGE));
     }
-    let still = match (&followed.in_force, followed.in_force_generation) {
-        (Some(_), Some(generation)) => format!("generation {generation} of it stays in force"),
-        _ => "nothing of it is in force".to_owned(),
+    let still = match followed.in_force.as_ref().and_then(|current| current.generation) {
+        Some(generation) => {
+            format!("generation {generation} of it stays in force, until a replica starts anew")
+        }
+        None => "nothing of it is in force".to_owned(),
     };
     (
         "Accepted",

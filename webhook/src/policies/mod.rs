@@ -11,7 +11,7 @@ mod places;
 mod store;
 mod watch;
 
-pub(crate) use digest::{Digest, hash as hash_of};
+pub(crate) use digest::{Digest, Hash, hash as hash_of};
 pub use in_force::InForce;
 pub use load::load;
 pub use loaded::Loaded;

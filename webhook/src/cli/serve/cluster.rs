@@ -3,19 +3,24 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use kube::runtime::events::{Recorder, Reporter};
 use sallyport_policy::Duration;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::{ServeArgs, listen};
 use crate::cli::log::Log;
 use crate::cluster::{Elector, Leader, Lifetimes, NAME, Policies, Secrets, Target, Trust, connect};
 use crate::policies::Settings;
-use crate::server::{Drained, Identity, PemPair};
+use crate::server::{Drained, Identity, PemPair, terminated};
 use crate::traces::Traces;
+
+/// How long giving up the Lease may take.
+const RELEASE: std::time::Duration = std::time::Duration::from_secs(5);
 
 #[derive(Args)]
 pub(super) struct ClusterArgs {
@@ -129,7 +134,10 @@ pub(super) async fn serve(
         }
     };
     tracing::info!("waiting for the policies and namespaces of the cluster");
-    policies.read().await;
+    tokio::select! {
+        () = policies.read() => {}
+        () = terminated() => return Ok(Drained { cut: 0 }),
+    }
 
     let mut listening = listen(&args, identity, policies.clone(), log, traces).await?;
     let server = &mut listening.server;
@@ -145,9 +153,10 @@ pub(super) async fn serve(
 
     let name = ours.identity.clone().unwrap_or_else(host_name);
     // A replica that was replaced under the same name is another.
-    let elector = Elector::new(client.clone(), &namespace, NAME, format!("{name}_{}", std::process::id()));
+    let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let elector = Elector::new(client.clone(), &namespace, NAME, format!("{name}_{began:x}"));
     let (send, held) = watch::channel(false);
-    let election = tokio::spawn(elector.clone().run(send));
+    tasks.spawn(elector.clone().run(send));
     let reporter = Reporter { controller: NAME.to_owned(), instance: Some(name) };
     let leader = Leader {
         recorder: Recorder::new(client.clone(), reporter),
@@ -166,8 +175,11 @@ pub(super) async fn serve(
         // None of them ends but by a bug, and without one of them this replica would slowly become wrong.
         ended = tasks.join_next() => bail!("a part of the program has ended, which is a bug: {ended:?}"),
     };
-    election.abort();
-    elector.release().await;
+    // It leads no more before another does.
+    tasks.shutdown().await;
+    if timeout(RELEASE, elector.release()).await.is_err() {
+        tracing::warn!("the Lease could not be given up: another replica leads once it has ended");
+    }
     Ok(drained)
 }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use anyhow::{Context as _, anyhow};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, PublicKeyData as _,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -64,6 +64,14 @@ pub(super) fn validity(pem: &str) -> anyhow::Result<Validity> {
             made: validity.not_before.timestamp() + SKEW,
             not_after: validity.not_after.timestamp(),
         })
+    })
+}
+
+/// Whether a certificate's key is this one.
+pub(super) fn belong_together(pair: &Pair) -> anyhow::Result<bool> {
+    let key = KeyPair::from_pem(&pair.key).context("it holds no key in PEM that can be used")?;
+    with_certificate(&pair.certificate, |certificate| {
+        Ok(certificate.public_key().raw == key.subject_public_key_info())
     })
 }
 

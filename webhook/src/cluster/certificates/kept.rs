@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 
@@ -60,8 +60,9 @@ impl Kept {
             },
             retired: retired(text(field::RETIRED), text(field::RETIRED_SINCE)),
         };
-        for certificate in [&kept.served, &kept.authority].map(|pair| &pair.certificate) {
-            issue::validity(certificate)?;
+        let next = kept.next.iter().map(|(pair, _)| pair);
+        for pair in [&kept.served, &kept.authority].into_iter().chain(next) {
+            ensure!(issue::belong_together(pair)?, "a certificate has another key than the one beside it");
         }
         Ok(kept)
     }

@@ -8,6 +8,7 @@ mod kept;
 mod plan;
 
 use std::pin::pin;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use futures_util::{Stream, StreamExt as _};
@@ -17,6 +18,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch_objects};
 use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use kept::Kept;
 pub(crate) use plan::Lifetimes;
@@ -32,6 +34,8 @@ const RENEW: &str = "sallyport.dev/renew";
 const ATTEMPTS: usize = 10;
 /// As many steps follow each other at once: a new authority, its certificate, the old one forgotten.
 const STEPS: usize = 8;
+/// How often what is missing or of no use is made again.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// Where the certificates of a cluster are kept.
 #[derive(Clone, Debug)]
@@ -76,33 +80,42 @@ impl Secrets {
         let only = watcher::Config::default().fields(&format!("metadata.name={}", self.name));
         let mut events = pin!(watch_objects(self.api.clone(), only).default_backoff());
         let mut failing = false;
+        // Whether what is there is of use; it is looked at again and again until it is.
+        let mut is_good = true;
         let mut is_there = false;
-        while let Some(event) = events.next().await {
+        loop {
+            let event = tokio::select! {
+                event = events.next() => event,
+                () = sleep(AGAIN), if !is_good => None,
+            };
             match event {
-                Ok(Event::Init) => is_there = false,
-                Ok(Event::InitApply(secret) | Event::Apply(secret)) => {
+                Some(Ok(Event::Init)) => {
+                    is_there = false;
+                    continue;
+                }
+                Some(Ok(Event::InitApply(secret) | Event::Apply(secret))) => {
                     is_there = true;
-                    self.serve(&secret, &served);
+                    is_good = self.serve(&secret, &served);
                 }
-                Ok(Event::InitDone) if is_there => {}
-                Ok(Event::InitDone | Event::Delete(_)) => {
-                    tracing::info!(secret = self.name, "there is no certificate yet: making one");
-                    if let Err(error) = self.tend(None).await {
-                        tracing::error!(secret = self.name, "no certificate can be made: {error:#}");
-                    }
-                }
-                Err(error) => {
+                Some(Ok(Event::InitDone)) => is_good &= is_there,
+                Some(Ok(Event::Delete(_))) => is_good = false,
+                Some(Err(error)) => {
                     if !std::mem::replace(&mut failing, true) {
                         tracing::error!(secret = self.name, %error, "the certificate can't be followed");
                     }
                     continue;
                 }
+                None => {}
             }
             failing = false;
+            if !is_good && let Err(error) = self.tend(None).await {
+                tracing::error!(secret = self.name, "no certificate can be made: {error:#}");
+            }
         }
     }
 
-    fn serve(&self, secret: &Secret, served: &watch::Sender<PemPair>) {
+    /// Serves what a Secret holds; whether that is of use.
+    fn serve(&self, secret: &Secret, served: &watch::Sender<PemPair>) -> bool {
         match Kept::read(secret) {
             Ok(kept) => {
                 served.send_if_modified(|current| {
@@ -110,8 +123,12 @@ impl Secrets {
                     *current = kept.served;
                     is_new
                 });
+                true
             }
-            Err(error) => tracing::error!(secret = self.name, "the certificate can't be read: {error:#}"),
+            Err(error) => {
+                tracing::error!(secret = self.name, "the certificate can't be used: {error:#}");
+                false
+            }
         }
     }
 
@@ -142,7 +159,7 @@ impl Secrets {
             };
             match written {
                 Ok(_) => {
-                    tracing::info!(secret = self.name, "certificates were renewed");
+                    tracing::info!(secret = self.name, "the certificates were brought up to date");
                     return Ok(Standing { bundle, due });
                 }
                 // Another replica was first.
