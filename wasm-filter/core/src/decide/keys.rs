@@ -73,6 +73,14 @@ impl Keys {
         }
     }
 
+    /// Takes in what another worker has fetched: whether there was anything new.
+    pub(super) fn catch_up(&mut self, shared: &dyn SharedData) -> Result<bool, HostError> {
+        match self {
+            Self::Fixed(_) => Ok(false),
+            Self::Remote(remote) => remote.catch_up(shared),
+        }
+    }
+
     /// How the keys stand, if they are fetched.
     pub(super) fn state<'a>(&self, provider: &'a str, now: Monotonic) -> Option<KeyState<'a>> {
         match self {

@@ -122,7 +122,11 @@ impl Checker<'_> {
             Err(missing) => {
                 // A token that no key makes good needs not wait for any.
                 self.read(token)?;
-                return Err(NotAccepted::without(missing));
+                // Another worker may have fetched some a moment ago.
+                if !self.keys.catch_up(host).map_err(NotAccepted::Host)? {
+                    return Err(NotAccepted::without(missing));
+                }
+                self.keys.current(self.now).map_err(NotAccepted::without)?
             }
         };
         let index = self.index;

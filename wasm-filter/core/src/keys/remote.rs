@@ -178,6 +178,15 @@ impl RemoteKeys {
         Ok(ended)
     }
 
+    /// Takes in the keys that another worker has fetched: whether they are others.
+    ///
+    /// # Errors
+    /// The proxy failed.
+    pub fn catch_up(&mut self, shared: &dyn SharedData) -> Result<bool, HostError> {
+        let schedule = self.schedule.read(shared)?;
+        self.take_in(shared, schedule)
+    }
+
     /// Takes in what the workers share, the keys with it where they are others: whether they are.
     fn take_in(&mut self, shared: &dyn SharedData, schedule: Schedule) -> Result<bool, HostError> {
         let generation = self.seen.generation;
