@@ -10,7 +10,7 @@ use sallyport_admission::resources::FailurePolicy;
 use sallyport_admission::{GroupVersionKind, Operation, PodBearing, PolicySet};
 use serde_json::Value;
 
-use super::lead::{Known, discover};
+use super::discovery::{Known, discover};
 use super::policies::KINDS;
 
 /// Objects that are asked for at a time.

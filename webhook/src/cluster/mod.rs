@@ -6,7 +6,9 @@
 //! ([`status`]).
 
 mod certificates;
+mod changes;
 mod connect;
+mod discovery;
 pub(crate) mod inventory;
 mod lead;
 mod lease;

@@ -24,7 +24,7 @@ use kept::Kept;
 pub(crate) use plan::Lifetimes;
 use plan::{Asked, Step};
 
-use super::lead::{changes, version};
+use super::changes::{changes, version};
 use crate::gate::unix_seconds;
 use crate::server::PemPair;
 

@@ -9,7 +9,7 @@ use sallyport_admission::{NAMESPACES_OUT_OF_REACH, Operation, PolicySet};
 use sallyport_policy::check_dns_label;
 use serde_json::{Value, json};
 
-use super::NAME;
+use crate::cluster::NAME;
 
 /// Where the API server finds the webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
