@@ -10,10 +10,17 @@
 mod endpoint;
 pub mod envoy;
 mod keys;
+pub mod mesh;
 mod module;
 mod plugin;
+mod wasm;
 
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use keys::{environment_variables, jwks_endpoint};
 pub use module::{InvalidModule, check_module};
 pub use plugin::Plugin;
+
+/// The type URL of an Envoy message, which says what a `typed_config` is.
+fn any(message: &str) -> String {
+    format!("type.googleapis.com/{message}")
+}

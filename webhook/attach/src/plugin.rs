@@ -109,6 +109,14 @@ pub(crate) enum Destination {
     RateLimitService(Endpoint),
 }
 
+impl Destination {
+    /// The host and port.
+    pub(crate) const fn endpoint(&self) -> &Endpoint {
+        let (Self::Jwks(endpoint) | Self::RateLimitService(endpoint)) = self;
+        endpoint
+    }
+}
+
 fn jwks_cluster(host: &Endpoint) -> String {
     format!("sallyport_jwks_{}", plain(host))
 }

@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::any;
-use crate::Plugin;
+use crate::{Plugin, any};
 
 /// The access log: a line of JSON for each request, with what was decided. Host, path and correlation identifier are the
 /// filter's, without queries, tokens and card numbers, and headers that a client fills as it likes are left out: they

@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Options, any};
-use crate::Endpoint;
 use crate::plugin::Destination;
+use crate::{Endpoint, any};
 
 /// The cluster of the application.
 pub(super) const UPSTREAM: &str = "upstream";
@@ -20,10 +19,8 @@ pub(super) fn upstream(endpoint: &Endpoint) -> Value {
     cluster(UPSTREAM, endpoint, "5s", &protocol)
 }
 
-/// A cluster for the filter's own calls.
-pub(super) fn own(name: &str, destination: &Destination, options: &Options) -> Value {
-    let (Destination::Jwks(endpoint) | Destination::RateLimitService(endpoint)) = destination;
-    let reached = options.connect_to.get(endpoint).unwrap_or(endpoint);
+/// A cluster for the filter's own calls, which are sent to `reached`.
+pub(crate) fn own(name: &str, destination: &Destination, reached: &Endpoint, ca_file: &str) -> Value {
     match destination {
         Destination::RateLimitService(_) => {
             let http2 = json!({ "explicit_http_config": { "http2_protocol_options": {} } });
@@ -33,7 +30,7 @@ pub(super) fn own(name: &str, destination: &Destination, options: &Options) -> V
             let http1 = json!({ "explicit_http_config": { "http_protocol_options": {} } });
             let mut cluster = cluster(name, reached, "5s", &http1);
             if let Some(fields) = cluster.as_object_mut() {
-                fields.insert("transport_socket".to_owned(), tls(&host.host, &options.ca_file));
+                fields.insert("transport_socket".to_owned(), tls(&host.host, ca_file));
             }
             cluster
         }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use sallyport_traffic::program::Configuration;
-use sallyport_traffic::{FailureMode, TrafficPolicySpec};
 use serde_json::{Value, json};
 
-use super::{Options, any};
+use super::Options;
+use crate::wasm::{Machine, message};
 use crate::{Plugin, environment_variables};
 
 /// Policies share a virtual machine, and what its workers count, under this name.
@@ -35,36 +35,12 @@ fn filter(
     options: &Options,
 ) -> Value {
     let configuration = Configuration { logs_paths: true, set_before, ..plugin.configuration() };
-    let configuration = json!(configuration).to_string();
     json!({
         "name": format!("sallyport/{}", plugin.name()),
-        "typed_config": {
-            "@type": any("envoy.extensions.filters.http.wasm.v3.Wasm"),
-            "config": {
-                "name": plugin.name(),
-                "root_id": plugin.name(),
-                "failure_policy": failure_policy(&plugin.spec),
-                "vm_config": {
-                    "vm_id": VM,
-                    "runtime": "envoy.wasm.runtime.v8",
-                    "code": { "local": { "filename": options.module } },
-                    "environment_variables": { "host_env_keys": variables },
-                },
-                "configuration": {
-                    "@type": any("google.protobuf.StringValue"),
-                    "value": configuration,
-                },
-            },
-        },
+        "typed_config": message(plugin, &Machine {
+            id: VM,
+            code: json!({ "local": { "filename": options.module } }),
+            variables,
+        }, &configuration),
     })
-}
-
-/// What Envoy does with requests should the virtual machine itself have failed.
-fn failure_policy(spec: &TrafficPolicySpec) -> &'static str {
-    match (spec.failure_mode, &spec.jwt) {
-        (FailureMode::Open, None) => "FAIL_OPEN",
-        // It starts a new one, and refuses until then. Whoever finds a way to end a machine must not find that nobody has
-        // to sign in any longer, whatever the policy says of calls that fail.
-        (FailureMode::Open, Some(_)) | (FailureMode::Closed, _) => "FAIL_RELOAD",
-    }
 }

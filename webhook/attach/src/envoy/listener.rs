@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::cluster::{UPSTREAM, address};
-use super::{Options, access_log, any, http_filter};
-use crate::Plugin;
+use super::{Options, access_log, http_filter};
+use crate::{Plugin, any};
 
 pub(super) fn render(plugins: &[Plugin], options: &Options) -> Value {
     json!({

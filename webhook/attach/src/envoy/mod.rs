@@ -8,7 +8,7 @@
 //! before this one; the address of whoever connected is appended behind the filter.
 
 mod access_log;
-mod cluster;
+pub(crate) mod cluster;
 mod http_filter;
 mod listener;
 mod options;
@@ -22,11 +22,6 @@ pub use options::Options;
 
 use crate::Plugin;
 
-/// The type URL of an Envoy message, which says what a `typed_config` is.
-fn any(message: &str) -> String {
-    format!("type.googleapis.com/{message}")
-}
-
 /// How large an answer to a call of a filter's own may be (runtime key `http.async_response_size_limit`): more than the
 /// filter reads of a key set, so that it can say what is wrong with a larger one, and no more than a proxy can spare.
 const LARGEST_ANSWER: u32 = 512 << 10;
@@ -39,7 +34,10 @@ pub fn render(plugins: &[Plugin], options: &Options) -> Value {
     for plugin in plugins {
         clusters.extend(plugin.clusters());
     }
-    let own = clusters.iter().map(|(name, destination)| cluster::own(name, destination, options));
+    let own = clusters.iter().map(|(name, destination)| {
+        let reached = options.connect_to.get(destination.endpoint()).unwrap_or(destination.endpoint());
+        cluster::own(name, destination, reached, &options.ca_file)
+    });
     let clusters: Vec<Value> = std::iter::once(cluster::upstream(&options.upstream)).chain(own).collect();
     let mut bootstrap = Map::from_iter([
         ("node".to_owned(), node(options)),
