@@ -4,6 +4,7 @@ pub mod audit;
 pub mod cli;
 mod cluster;
 pub mod crds;
+mod filter;
 pub mod gate;
 mod plain;
 pub mod policies;

@@ -7,6 +7,7 @@ mod crds;
 mod exceptions_in_vain;
 mod explain;
 mod fields;
+mod filter;
 mod judge;
 mod log;
 mod man;
@@ -82,6 +83,8 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     /// Print what attaches the filter to proxies
     Render(Box<render::RenderArgs>),
+    /// Show the filter that this program carries for proxies, or write it into a file
+    Filter(filter::FilterArgs),
     /// Take Sallyport out of the API server's way for a while: nothing is changed or refused
     Pause(pause::PauseArgs),
     /// End a pause
@@ -159,6 +162,7 @@ pub fn run() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Render(args) => render::run(&args),
+        Command::Filter(args) => filter::run(&args),
         Command::Pause(args) => pause::pause(&args),
         Command::Resume(args) => pause::resume(&args),
         Command::Crds(args) => crds::run(&args),

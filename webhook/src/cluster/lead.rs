@@ -4,7 +4,7 @@
 //! the webhook configurations that name their authorities, then the policies' statuses. Whatever changed in the cluster
 //! meanwhile begins another pass.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
@@ -22,10 +22,12 @@ use kube::{Api, Client};
 use sallyport_admission::registration::Served;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::attach::{Attaching, Counted, Standing, Watches};
 use super::certificates::Secrets;
 use super::changes::{changes, version};
 use super::discovery::Known;
 use super::lease::Held;
+use super::mirror::Key;
 use super::policies::Policies;
 use super::registration::Target;
 use super::{NAME, pause, status};
@@ -55,6 +57,8 @@ pub(crate) struct Leader {
     pub(crate) timeout_seconds: i32,
     /// The ClusterRole with which the configurations are to be removed.
     pub(crate) owner: Option<String>,
+    /// How TrafficPolicies are attached; `None` where there is no filter to attach.
+    pub(crate) attaching: Option<Attaching>,
 }
 
 /// What is kept from one pass to the next.
@@ -66,6 +70,10 @@ pub(super) struct Memory {
     /// What each group and version was last known to serve.
     pub(super) known: Known,
     paused: bool,
+    /// What became of TrafficPolicies.
+    pub(super) standing: BTreeMap<Key, Standing>,
+    pub(super) counted: Counted,
+    pub(super) watches: Watches,
 }
 
 /// Between two passes.
@@ -136,6 +144,7 @@ impl Leader {
                 Some(()) = validating.next() => {}
                 Some(()) = paused.next() => {}
                 Some(()) = certificates.next() => {}
+                () = memory.watches.changed.notified() => {}
             }
             // What changes together is dealt with together, and who fights with somebody does it slowly.
             sleep(LEAST).await;
@@ -163,8 +172,12 @@ impl Leader {
             true => self.register_unless_paused(bundle, memory, now).await,
             false => Ok(i64::MAX),
         };
-        let told = status::tell(&self.client, &self.recorder, &self.policies, now).await;
-        Ok(renewal?.min(registered?).min(told.map(|()| i64::MAX)?))
+        let attached = self.attach(memory).await;
+        let told = status::tell(&self.client, &self.recorder, &self.policies, &memory.standing, now).await;
+        let due = renewal?.min(registered?);
+        attached?;
+        told?;
+        Ok(due)
     }
 
     /// The authorities to trust, and when something is to be done about them, in Unix seconds.

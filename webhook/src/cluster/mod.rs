@@ -2,9 +2,10 @@
 //!
 //! Every replica follows the policies and the namespaces ([`policies`]) and serves the certificate that all of them share
 //! ([`certificates`]). One of them, which holds a Lease ([`lease`]), does what must be done once ([`lead`]): it makes
-//! certificates, keeps the webhook configurations ([`registration`]), and says what has become of each policy
-//! ([`status`]).
+//! certificates, keeps the webhook configurations ([`registration`]), attaches the filter to the mesh's proxies ([`attach`]),
+//! and says what has become of each policy ([`status`]).
 
+mod attach;
 mod certificates;
 mod changes;
 mod connect;
@@ -13,15 +14,18 @@ pub(crate) mod inventory;
 mod lead;
 mod lease;
 mod mirror;
+mod modules;
 mod pause;
 mod policies;
 mod registration;
 mod status;
 
+pub(crate) use attach::Attaching;
 pub(crate) use certificates::{Lifetimes, Secrets};
 pub(crate) use connect::connect;
 pub(crate) use lead::{Leader, Trust};
 pub(crate) use lease::Elector;
+pub(crate) use modules::Modules;
 pub(crate) use pause::{pause, resume};
 pub(crate) use policies::Policies;
 pub(crate) use registration::Target;

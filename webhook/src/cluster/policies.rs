@@ -64,6 +64,8 @@ impl Kind {
 /// A policy, and what has become of it.
 #[derive(Clone, Debug)]
 pub(super) struct Followed {
+    /// When it was made, in Unix seconds.
+    pub(super) created: Option<i64>,
     pub(super) generation: Option<i64>,
     pub(super) uid: Option<String>,
     /// The object as it was last seen said this.
@@ -77,7 +79,7 @@ pub(super) struct Followed {
 /// What is in force of a policy.
 #[derive(Clone, Debug)]
 pub(super) struct Current {
-    said: Said,
+    pub(super) said: Said,
     /// The generation that said so.
     pub(super) generation: Option<i64>,
     hash: Hash,
@@ -260,7 +262,7 @@ impl Policies {
             match said {
                 Said::Policy(policy) => policies.push(Arc::clone(policy)),
                 Said::Exception(exception) => exceptions.push(exception.clone()),
-                Said::Traffic(selector) => traffic.extend(selector.clone()),
+                Said::Traffic { selector, .. } => traffic.extend(selector.clone()),
             }
         }
         self.settings.apply(PolicySet::sharing(policies).excepting(exceptions).knowing(traffic))
@@ -426,7 +428,7 @@ fn follow_one(kind: Kind, object: DynamicObject, before: Option<Arc<Followed>>) 
             "a policy is wrong: its status says why"
         );
     }
-    Arc::new(Followed { generation, uid, latest, in_force, status })
+    Arc::new(Followed { created, generation, uid, latest, in_force, status })
 }
 
 fn namespace(name: &str, labels: BTreeMap<String, String>) -> Namespace {

@@ -1,5 +1,7 @@
 //! What is said of each policy in its `status`, and in an Event where that changes.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 use futures_util::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -13,6 +15,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::FIELD_MANAGER;
+use super::attach::Standing;
 use super::mirror::Key;
 use super::policies::{Followed, Kind, Policies};
 use crate::policies::Said;
@@ -32,12 +35,31 @@ pub(super) async fn tell(
     client: &Client,
     recorder: &Recorder,
     policies: &Policies,
+    standing: &BTreeMap<Key, Standing>,
     now: i64,
 ) -> anyhow::Result<()> {
     let seen = policies.seen().borrow().clone();
     let set = &policies.current().set;
     let outdated = seen.policies.iter().filter_map(|((kind, key), followed)| {
-        let outdated = outdated(*kind, key, followed, set, now)?;
+        let findings = match kind {
+            Kind::WorkloadPolicy => vec![accepted(followed)],
+            Kind::PolicyException => vec![honoured(key, followed, set, now)],
+            Kind::TrafficPolicy => {
+                let standing = standing.get(key).into_iter();
+                let attached =
+                    standing.flat_map(|it| [("Attached", it.attachment()), ("Conflicted", it.conflict())]);
+                std::iter::once(accepted(followed))
+                    .chain(attached.map(|(type_, (holds, reason, message))| Finding {
+                        type_,
+                        holds,
+                        reason,
+                        message: cut(message, MESSAGE),
+                        is_trouble: holds == (type_ == "Conflicted"),
+                    }))
+                    .collect()
+            }
+        };
+        let outdated = outdated(followed, findings, now)?;
         Some(say(
             client.clone(),
             recorder.clone(),
@@ -60,14 +82,14 @@ async fn say(
     kind: Kind,
     key: Key,
     about: ObjectReference,
-    Outdated { status, condition, turned }: Outdated,
+    Outdated { status, turned }: Outdated,
 ) -> anyhow::Result<()> {
     write(&client, kind, &key, &status)
         .await
         .with_context(|| format!("the status of {} {} can't be written", kind.resource().kind, key.name))?;
-    if turned {
+    for finding in turned {
         // An Event that is lost changes nothing: the status says the same.
-        let _ = recorder.publish(&event(&condition), &about).await;
+        let _ = recorder.publish(&event(finding), &about).await;
     }
     Ok(())
 }
@@ -90,20 +112,18 @@ async fn write(client: &Client, kind: Kind, key: &Key, status: &Value) -> kube::
 /// A policy whose status says something else than it should.
 struct Outdated {
     status: Value,
-    /// What it should say.
-    condition: StatusCondition,
-    /// Whether that is for the better or for the worse, so that somebody should hear of it.
-    turned: bool,
+    /// What has turned for the better or for the worse, so that somebody should hear of it.
+    turned: Vec<Finding>,
 }
 
 /// The Event about a condition that has turned.
-fn event(condition: &StatusCondition) -> Event {
-    let holds = condition.status == ConditionStatus::True;
+fn event(finding: Finding) -> Event {
     Event {
-        type_: if holds { EventType::Normal } else { EventType::Warning },
-        reason: condition.reason.clone(),
-        note: Some(cut(condition.message.clone(), NOTE)),
-        action: "Compile".to_owned(),
+        type_: if finding.is_trouble { EventType::Warning } else { EventType::Normal },
+        reason: finding.reason.to_owned(),
+        note: Some(cut(finding.message, NOTE)),
+        action: if finding.type_ == "Accepted" || finding.type_ == "Honoured" { "Compile" } else { "Attach" }
+            .to_owned(),
         secondary: None,
     }
 }
@@ -121,43 +141,60 @@ fn reference(kind: Kind, key: &Key, followed: &Followed) -> ObjectReference {
 }
 
 /// What its status should say, where it says something else.
-fn outdated(kind: Kind, key: &Key, followed: &Followed, set: &PolicySet, now: i64) -> Option<Outdated> {
-    let (type_, holds, reason, message) = match kind {
-        Kind::WorkloadPolicy | Kind::TrafficPolicy => accepted(followed),
-        Kind::PolicyException => honoured(key, followed, set, now),
-    };
-    let status = if holds { ConditionStatus::True } else { ConditionStatus::False };
+fn outdated(followed: &Followed, findings: Vec<Finding>, now: i64) -> Option<Outdated> {
     let said = followed.status["conditions"].as_array().cloned().unwrap_or_default();
-    let said: Vec<StatusCondition> =
+    let mut conditions: Vec<StatusCondition> =
         said.into_iter().filter_map(|condition| serde_json::from_value(condition).ok()).collect();
-    let before = said.iter().find(|condition| condition.type_ == type_);
-    let since =
-        before.filter(|before| before.status == status).map(|before| before.last_transition_time.clone());
-    let condition = StatusCondition {
-        type_: type_.to_owned(),
-        status,
-        observed_generation: followed.generation,
-        last_transition_time: since.or_else(|| rfc3339(now))?,
-        reason: reason.to_owned(),
-        message,
-    };
-    if before == Some(&condition) && followed.status["observedGeneration"].as_i64() == followed.generation {
-        return None;
+    let mut changed = followed.status["observedGeneration"].as_i64() != followed.generation;
+    let mut turned = Vec::new();
+    for finding in findings {
+        let status = if finding.holds { ConditionStatus::True } else { ConditionStatus::False };
+        let before = conditions.iter().position(|condition| condition.type_ == finding.type_);
+        let before = before.map(|at| conditions.remove(at));
+        let since = before
+            .as_ref()
+            .filter(|before| before.status == status)
+            .map(|before| before.last_transition_time.clone());
+        let condition = StatusCondition {
+            type_: finding.type_.to_owned(),
+            status,
+            observed_generation: followed.generation,
+            last_transition_time: since.or_else(|| rfc3339(now))?,
+            reason: finding.reason.to_owned(),
+            message: finding.message.clone(),
+        };
+        changed |= before.as_ref() != Some(&condition);
+        if before.map_or(finding.is_trouble, |before| before.status != status) {
+            turned.push(finding);
+        }
+        conditions.push(condition);
     }
-    let turned = before.map_or(!holds, |before| before.status != status);
     // A merge patch replaces the list whole: the conditions of others stay in it.
-    let others = said.iter().filter(|other| other.type_ != type_);
-    let conditions: Vec<&StatusCondition> = others.chain([&condition]).collect();
     let status = json!({ "observedGeneration": followed.generation, "conditions": conditions });
-    Some(Outdated { status, condition, turned })
+    changed.then_some(Outdated { status, turned })
 }
 
 fn rfc3339(seconds: i64) -> Option<String> {
     OffsetDateTime::from_unix_timestamp(seconds).ok()?.format(&Rfc3339).ok()
 }
 
-/// A condition: its type, whether it holds, the reason and the message.
-type Finding = (&'static str, bool, &'static str, String);
+/// A condition.
+struct Finding {
+    type_: &'static str,
+    holds: bool,
+    /// In one word, for programs.
+    reason: &'static str,
+    message: String,
+    /// Whether somebody should do something about it.
+    is_trouble: bool,
+}
+
+impl Finding {
+    /// One that should hold.
+    fn good(type_: &'static str, holds: bool, reason: &'static str, message: String) -> Self {
+        Self { type_, holds, reason, message: cut(message, MESSAGE), is_trouble: !holds }
+    }
+}
 
 fn accepted(followed: &Followed) -> Finding {
     let of = |severity| {
@@ -170,7 +207,7 @@ fn accepted(followed: &Followed) -> Finding {
             [] => "the policy is right and in force".to_owned(),
             warnings => format!("the policy is right and in force; doubtful:\n{}", warnings.join("\n")),
         };
-        return ("Accepted", true, "InForce", cut(message, MESSAGE));
+        return Finding::good("Accepted", true, "InForce", message);
     }
     let still = match followed.in_force.as_ref().and_then(|current| current.generation) {
         Some(generation) => {
@@ -178,18 +215,14 @@ fn accepted(followed: &Followed) -> Finding {
         }
         None => "nothing of it is in force".to_owned(),
     };
-    (
-        "Accepted",
-        false,
-        "Invalid",
-        cut(format!("the policy is wrong, and {still}:\n{}", errors.join("\n")), MESSAGE),
-    )
+    let message = format!("the policy is wrong, and {still}:\n{}", errors.join("\n"));
+    Finding::good("Accepted", false, "Invalid", message)
 }
 
 fn honoured(key: &Key, followed: &Followed, set: &PolicySet, now: i64) -> Finding {
     let Some(Said::Exception(exception)) = followed.latest.said.as_ref() else {
         let errors: Vec<String> = followed.latest.findings.iter().map(line).collect();
-        return ("Honoured", false, "Invalid", cut(errors.join("\n"), MESSAGE));
+        return Finding::good("Honoured", false, "Invalid", errors.join("\n"));
     };
     let mut refused = Vec::new();
     let mut first = None;
@@ -209,9 +242,9 @@ fn honoured(key: &Key, followed: &Followed, set: &PolicySet, now: i64) -> Findin
     match first {
         None => {
             let message = format!("objects of namespace {} that it matches may pass", key.namespace);
-            ("Honoured", true, "InForce", message)
+            Finding::good("Honoured", true, "InForce", message)
         }
-        Some(reason) => ("Honoured", false, word(reason), cut(refused.join("\n"), MESSAGE)),
+        Some(reason) => Finding::good("Honoured", false, word(reason), refused.join("\n")),
     }
 }
 

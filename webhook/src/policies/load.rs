@@ -177,7 +177,7 @@ pub(super) fn policy_exception(
 }
 
 /// The namespace of the mesh's own, whose policies are for the pods of all namespaces, as Istio installs it.
-const ROOT_NAMESPACE: &str = "istio-system";
+pub(crate) const ROOT_NAMESPACE: &str = "istio-system";
 
 pub(super) fn traffic_policy_name(document: &Document) -> PolicyName {
     PolicyName { namespace: document.namespace().to_owned(), name: document.name().to_owned() }

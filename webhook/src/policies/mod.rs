@@ -13,6 +13,7 @@ mod watch;
 
 pub(crate) use digest::{Digest, Hash, hash as hash_of};
 pub use in_force::InForce;
+pub(crate) use load::ROOT_NAMESPACE;
 pub use load::load;
 pub use loaded::Loaded;
 pub(crate) use one::{One, Said, compile as compile_one};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sallyport_admission::{Exception, Policy, TrafficSelector};
+use sallyport_attach::Plugin;
 use sallyport_policy::Diagnostic;
 use serde_json::Value;
 
@@ -15,8 +16,11 @@ use crate::source::{Document, Located, SourceText, parse};
 pub(crate) enum Said {
     Policy(Arc<Policy>),
     Exception(Exception),
-    /// Whom a TrafficPolicy selects by labels; by `targetRefs`, nobody that is known here.
-    Traffic(Option<TrafficSelector>),
+    Traffic {
+        plugin: Arc<Plugin>,
+        /// Whom it selects by labels; by `targetRefs`, nobody that is known here.
+        selector: Option<TrafficSelector>,
+    },
 }
 
 /// An object that was read.
@@ -47,7 +51,9 @@ fn read(document: &Document, created: Option<i64>, findings: &mut Vec<Located>) 
         "PolicyException" => policy_exception(document, created, findings).map(Said::Exception),
         _ => {
             let spec = traffic_policy(document, findings)?;
-            Some(Said::Traffic(traffic_selector(&traffic_policy_name(document), &spec)))
+            let policy = traffic_policy_name(document);
+            let selector = traffic_selector(&policy, &spec);
+            Some(Said::Traffic { plugin: Arc::new(Plugin { policy, spec }), selector })
         }
     }
 }

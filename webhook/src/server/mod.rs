@@ -3,7 +3,7 @@
 //! Two ports. One speaks HTTP/1.1 and HTTP/2 over TLS and answers AdmissionReviews (`POST /mutate` and `/validate`, for
 //! all policies or, with `/fail` and `/ignore` behind, for those of one `failurePolicy`; `POST /validate-policies`); the
 //! other speaks plain HTTP to the kubelet and to Prometheus (`GET /healthz`,
-//! `/readyz`, `/metrics`). What to answer is asked of a [`Gate`], so the server runs, and is tested, without policies.
+//! `/readyz`, `/metrics`). Where there is a filter to serve, a third serves it to proxies, in plain HTTP too. What to answer is asked of a [`Gate`], so the server runs, and is tested, without policies.
 //!
 //! A call passes, in this order: connection limit → TLS → routes → headers → limit of calls → body, within its limit, the
 //! memory of all bodies and the deadline → its weight → [`review`] → [`Gate`] → [`response`] → audit log. A body that is
@@ -31,6 +31,7 @@ mod descriptors;
 mod expiry;
 mod failure;
 mod metrics;
+mod modules;
 mod process;
 pub mod response;
 pub mod review;
@@ -54,6 +55,7 @@ use std::time::Instant;
 use sallyport_admission::{Decision, Mode, Request};
 
 pub use descriptors::fit_to_descriptors;
+pub use modules::{ModuleFailure, Modules, module_path};
 pub use routes::{Endpoint, Share};
 pub use serve::{Config, Drained, Limits, Server, ServerError};
 pub use signal::{hangups, terminated};

@@ -16,6 +16,7 @@ use super::Gate;
 use super::call::Admission;
 use super::connection::{Port, Tls};
 use super::metrics::{Metrics, PREFIX};
+use super::modules::{self, Modules};
 use super::routes::{self, Operations};
 use super::seats::{ASK_AGAIN, Seats};
 use super::self_check::{self, Reached};
@@ -161,6 +162,7 @@ pub struct Server {
     registry: Registry,
     metrics: Metrics,
     audit: Option<AuditLog>,
+    modules: Option<(TcpListener, SocketAddr, Arc<dyn Modules>)>,
 }
 
 impl Server {
@@ -178,8 +180,34 @@ impl Server {
         metrics.bounded(config.limits.connections);
         let addresses = (admission_addr, operations_addr);
         let limits = config.limits;
-        let audit = None;
-        Ok(Self { admission, operations, addresses, gate, limits, certificates, registry, metrics, audit })
+        Ok(Self {
+            admission,
+            operations,
+            addresses,
+            gate,
+            limits,
+            certificates,
+            registry,
+            metrics,
+            audit: None,
+            modules: None,
+        })
+    }
+
+    /// The server that serves these modules too, in plain HTTP.
+    ///
+    /// # Errors
+    /// When the port cannot be bound.
+    pub fn serving(mut self, at: SocketAddr, modules: Arc<dyn Modules>) -> Result<Self, ServerError> {
+        let (listener, at) = listen(at)?;
+        self.modules = Some((listener, at, modules));
+        Ok(self)
+    }
+
+    /// The address of the port of modules, where it serves any.
+    #[must_use]
+    pub fn modules_addr(&self) -> Option<SocketAddr> {
+        Some(self.modules.as_ref()?.1)
     }
 
     /// The server that puts every call on record.
@@ -242,7 +270,7 @@ impl Server {
             router: routes::admission(admission),
             limits: self.limits,
             until: Phase::Draining,
-            phase,
+            phase: phase.clone(),
             tls: Some(Tls {
                 certificates: self.certificates,
                 metrics: self.metrics,
@@ -269,12 +297,18 @@ impl Server {
         let telling = async {
             drain(accept(self.operations, operations, OPERATIONS_CONNECTIONS).await, OPERATIONS_DRAIN).await
         };
-        let serving = async { tokio::join!(ending, deciding, telling) };
+        let giving = async {
+            let Some((listener, _, modules)) = self.modules else { return };
+            let port =
+                Port { router: modules::router(modules), limits, until: Phase::Ended, phase, tls: None };
+            drain(accept(listener, port, modules::CONNECTIONS).await, OPERATIONS_DRAIN).await;
+        };
+        let serving = async { tokio::join!(ending, deciding, telling, giving) };
         let checking = async {
             checking.await;
             std::future::pending().await
         };
-        let ((), drained, _) = tokio::select! {
+        let ((), drained, ..) = tokio::select! {
             ended = serving => ended,
             never = checking => never,
         };

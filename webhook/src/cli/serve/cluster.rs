@@ -1,6 +1,7 @@
 //! Serving in a cluster.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,13 +15,19 @@ use tokio::time::timeout;
 
 use super::{ServeArgs, listen};
 use crate::cli::log::Log;
-use crate::cluster::{Elector, Leader, Lifetimes, NAME, Policies, Secrets, Target, Trust, connect};
+use crate::cluster::{
+    Attaching, Elector, Leader, Lifetimes, Modules, NAME, Policies, Secrets, Target, Trust, connect,
+};
+use crate::filter::Module;
 use crate::policies::Settings;
 use crate::server::{Drained, Identity, PemPair, terminated};
 use crate::traces::Traces;
 
 /// How long giving up the Lease may take.
 const RELEASE: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// The port of the Service where proxies get the filter.
+const FILTER_PORT: u16 = 8081;
 
 #[derive(Args)]
 pub(super) struct ClusterArgs {
@@ -55,6 +62,18 @@ pub(super) struct ClusterArgs {
     /// The ClusterRole with which the webhook configurations are removed
     #[arg(long, value_name = "CLUSTERROLE")]
     owner: Option<String>,
+    /// The filter that proxies get, in place of that which the program carries
+    #[arg(long, value_name = "FILE", conflicts_with = "standalone")]
+    filter: Option<PathBuf>,
+    /// Where to serve the filter to proxies, in plain HTTP
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8081", value_parser = super::address)]
+    filter_listen: SocketAddr,
+    /// Where proxies find that, such as http://192.0.2.10:8081; port 8081 of the Service where nothing is given
+    #[arg(long, value_name = "URL", value_parser = plain_url, conflicts_with = "standalone")]
+    filter_url: Option<String>,
+    /// The authorities, in PEM, that hosts of keys are trusted for: a file in the proxies
+    #[arg(long, value_name = "FILE", default_value = "/etc/ssl/certs/ca-certificates.crt")]
+    proxy_ca_file: String,
     /// What this replica is called among those that want to lead; the host's name where nothing is given
     #[arg(long, value_name = "NAME", env = "POD_NAME")]
     identity: Option<String>,
@@ -68,8 +87,16 @@ fn service(text: &str) -> Result<(String, u16), String> {
 }
 
 fn url(text: &str) -> Result<String, String> {
-    let wrong = || "expected https://HOST:PORT without a path".to_owned();
-    let host = text.strip_prefix("https://").ok_or_else(wrong)?;
+    origin("https://", text)
+}
+
+fn plain_url(text: &str) -> Result<String, String> {
+    origin("http://", text)
+}
+
+fn origin(scheme: &str, text: &str) -> Result<String, String> {
+    let wrong = || format!("expected {scheme}HOST:PORT without a path");
+    let host = text.strip_prefix(scheme).ok_or_else(wrong)?;
     if host.is_empty() || host.contains('/') { Err(wrong()) } else { Ok(text.to_owned()) }
 }
 
@@ -139,13 +166,26 @@ pub(super) async fn serve(
         () = terminated() => return Ok(Drained { cut: 0 }),
     }
 
+    let module = match &ours.filter {
+        Some(path) => Some(Module::read(path)?),
+        None => Module::carried(),
+    };
+    if module.is_none() {
+        tracing::warn!("this program carries no filter: TrafficPolicies are checked, and not attached");
+    }
+    let modules = module.map(|module| Arc::new(Modules::new(client.clone(), &namespace, module)));
+
     let mut listening = listen(&args, identity, policies.clone(), log, traces).await?;
+    if let Some(modules) = &modules {
+        listening.server = listening.server.serving(ours.filter_listen, modules.clone())?;
+    }
     let server = &mut listening.server;
     policies.register(server.registry_mut());
     let current = policies.current();
     tracing::info!(
         webhook = %server.admission_addr(),
         operations = %server.operations_addr(),
+        filter = server.modules_addr().map(tracing::field::display),
         policies = current.set.policies().len(),
         digest = &*current.digest,
         "serving"
@@ -157,6 +197,14 @@ pub(super) async fn serve(
     let elector = Elector::new(client.clone(), &namespace, NAME, format!("{name}_{began:x}"));
     let (send, held) = watch::channel(false);
     tasks.spawn(elector.clone().run(send));
+    let attaching = modules.map(|modules| Attaching {
+        modules,
+        url: ours
+            .filter_url
+            .clone()
+            .unwrap_or_else(|| format!("http://{}.{namespace}.svc:{FILTER_PORT}", ours.service.0)),
+        ca_file: ours.proxy_ca_file.clone(),
+    });
     let reporter = Reporter { controller: NAME.to_owned(), instance: Some(name) };
     let leader = Leader {
         recorder: Recorder::new(client.clone(), reporter),
@@ -168,6 +216,7 @@ pub(super) async fn serve(
         spared,
         timeout_seconds: ours.timeout,
         owner: ours.owner.clone(),
+        attaching,
     };
     tasks.spawn(leader.run(held));
     let drained = tokio::select! {

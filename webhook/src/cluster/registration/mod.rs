@@ -155,7 +155,7 @@ impl Leader {
     }
 
     /// What the API server serves, asked now and then.
-    async fn served(&self, memory: &mut Memory) -> anyhow::Result<Vec<Served>> {
+    pub(super) async fn served(&self, memory: &mut Memory) -> anyhow::Result<Vec<Served>> {
         if let Some((since, served)) = &memory.served
             && since.elapsed() < DISCOVERED_FOR
         {
