@@ -5,6 +5,8 @@ export SALLYPORT_CACHE := $(CACHE)
 CARGO := cargo
 FUZZ_SECONDS := 600
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+# The program takes the filter in when it is built: see webhook/build.rs.
+export SALLYPORT_FILTER := $(abspath $(TARGET))/wasm32-wasip1/sallyport_filter.wasm
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint fmt bench bench-filter bench-engine fuzz tools crds filter reproducible unit integration
@@ -15,18 +17,18 @@ help: ## list the targets
 demo: ## build, start the webhook and Envoys, send them what five systems send, show what they do
 	@e2e/tools/install envoy wasm-opt
 	@echo "building (a few minutes the first time)"
-	@$(CARGO) build --locked -q --workspace --bin sallyport --example demo
 	@wasm-filter/build > /dev/null
+	@$(CARGO) build --locked -q --workspace --bin sallyport --example demo
 	@$(TARGET)/debug/examples/demo
 
 # Of the whole workspace in one go: another selection of packages would build most dependencies a second time, with
 # other features.
-test: tools lint filter reproducible ## formatting, lints, licences and all tests, real API server included
+test: tools filter lint reproducible ## formatting, lints, licences and all tests, real API server included
 	$(CARGO) build --locked --workspace --bin sallyport --example demo
 	$(TARGET)/debug/examples/demo > /dev/null
 	$(CARGO) test --locked --workspace
 
-lint: ## formatting, clippy, licences and sources of dependencies
+lint: filter ## formatting, clippy, licences and sources of dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
@@ -42,11 +44,11 @@ reproducible: ## build the filter in two folders: both must give the same bytes
 	@e2e/tools/install wasm-opt
 	@wasm-filter/reproducible
 
-unit: ## tests that need no server
+unit: filter ## tests that need no server
 	@e2e/tools/install corpus cel-spec wycheproof
 	$(CARGO) test --locked --workspace --exclude sallyport-tests
 
-integration: ## tests against a real kube-apiserver, etcd and Envoy
+integration: filter ## tests against a real kube-apiserver, etcd and Envoy
 	@e2e/tools/install etcd kube-apiserver corpus envoy redis-server ratelimit wasm-opt
 	$(CARGO) test --locked --workspace --test integration --test filter
 
@@ -54,18 +56,18 @@ fmt: ## format the code
 	$(CARGO) fmt --all
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml
 
-bench: ## measure the webhook against its peers; builds pod-security-admission's and Kyverno (about 20 min once)
+bench: filter ## measure the webhook against its peers; builds pod-security-admission's and Kyverno (about 20 min once)
 	@e2e/tools/install etcd kube-apiserver psa-webhook kyverno
 	$(CARGO) build --locked --release -p sallyport
 	$(CARGO) build --locked --release -p sallyport-bench
 	$(TARGET)/release/bench-webhook $(BENCH)
 
-bench-filter: ## measure the filter in Envoy, beside Envoy's own filters
+bench-filter: filter ## measure the filter in Envoy, beside Envoy's own filters
 	@e2e/tools/install envoy wasm-opt
 	$(CARGO) build --locked --release -p sallyport-bench
 	$(TARGET)/release/bench-filter $(BENCH)
 
-bench-engine: ## measure the engine alone
+bench-engine: filter ## measure the engine alone
 	$(CARGO) bench --locked -p sallyport-admission
 
 fuzz: ## run every fuzz target under libFuzzer, each for FUZZ_SECONDS (600)
@@ -75,5 +77,5 @@ fuzz: ## run every fuzz target under libFuzzer, each for FUZZ_SECONDS (600)
 tools: ## install the programs that tests run into the cache (SALLYPORT_CACHE)
 	@e2e/tools/install
 
-crds: ## write manifests/crds from the types
+crds: filter ## write manifests/crds from the types
 	$(CARGO) run --locked -q -p sallyport -- crds --dir manifests/crds

@@ -204,12 +204,6 @@ impl Server {
         Ok(self)
     }
 
-    /// The address of the port of modules, where it serves any.
-    #[must_use]
-    pub fn modules_addr(&self) -> Option<SocketAddr> {
-        Some(self.modules.as_ref()?.1)
-    }
-
     /// The server that puts every call on record.
     #[must_use]
     pub fn audited(mut self, log: AuditLog) -> Self {
@@ -278,7 +272,8 @@ impl Server {
             }),
         };
         let (addresses, limits) = (self.addresses, self.limits);
-        tracing::info!(webhook = %addresses.0, operations = %addresses.1, "listening");
+        let filter = self.modules.as_ref().map(|(_, at, _)| tracing::field::display(*at));
+        tracing::info!(webhook = %addresses.0, operations = %addresses.1, filter, "listening");
 
         let ending = async {
             shutdown.await;

@@ -185,7 +185,6 @@ pub(super) async fn serve(
     tracing::info!(
         webhook = %server.admission_addr(),
         operations = %server.operations_addr(),
-        filter = server.modules_addr().map(tracing::field::display),
         policies = current.set.policies().len(),
         digest = &*current.digest,
         "serving"
