@@ -6,10 +6,12 @@
 mod access;
 pub mod audit;
 pub mod control_plane;
+pub mod eventually;
 pub mod examples;
 mod flags;
 pub mod foreign_webhook;
 pub mod log;
+pub mod metrics;
 pub mod objects;
 pub mod pki;
 pub mod process;

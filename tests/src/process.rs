@@ -40,11 +40,8 @@ impl Process {
     ) -> Result<Self> {
         let log = dir.join(format!("{name}.log"));
         let output = File::create(&log)?;
-        let mut command = command(program, args, dir);
-        command
-            .envs(environment.iter().map(|(name, value)| (name, value)))
-            .stdout(output.try_clone()?)
-            .stderr(output);
+        let mut command = command(program, args, environment, dir);
+        command.stdout(output.try_clone()?).stderr(output);
         let child = start(name, program, command)?;
         Ok(Self { name, child, log })
     }
@@ -53,14 +50,15 @@ impl Process {
     ///
     /// # Errors
     /// When it does not start.
-    pub fn start_heard(
+    pub fn start_heard<V: AsRef<OsStr>>(
         name: &'static str,
         program: &Path,
         args: &[String],
+        environment: &[(String, V)],
         dir: &Path,
     ) -> Result<(Self, ChildStderr)> {
         let log = dir.join(format!("{name}.log"));
-        let mut command = command(program, args, dir);
+        let mut command = command(program, args, environment, dir);
         command.stdout(File::create(&log)?).stderr(Stdio::piped());
         let mut child = start(name, program, command)?;
         let errors = child.stderr.take().context("standard error is a pipe")?;
@@ -137,10 +135,15 @@ impl Drop for Process {
     }
 }
 
-fn command(program: &Path, args: &[String], dir: &Path) -> Command {
+fn command<V: AsRef<OsStr>>(
+    program: &Path,
+    args: &[String],
+    environment: &[(String, V)],
+    dir: &Path,
+) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program).args(args).current_dir(dir);
-    command.stdin(Stdio::null());
+    command.envs(environment.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
     command
 }
 

@@ -69,7 +69,7 @@ impl Replica {
             name,
         ];
         let args: Vec<String> = own.iter().chain(flags).map(ToString::to_string).collect();
-        let (process, errors) = Process::start_heard("sallyport", program, &args, dir.path())?;
+        let (process, errors) = Process::start_heard::<&str>("sallyport", program, &args, &[], dir.path())?;
         let log = Log::of(errors);
         let line = log.says("listening").await?;
         let address = |port: &str| -> Result<SocketAddr> {

@@ -10,6 +10,7 @@ use kube::{Client, Config};
 use serde_json::Value;
 
 use crate::log::Log;
+use crate::metrics;
 use crate::process::Process;
 use crate::registration::Server;
 use crate::run_dir::RunDir;
@@ -68,7 +69,7 @@ impl Webhook {
         for folder in policies {
             args.extend(["--policies".to_owned(), folder.display().to_string()]);
         }
-        let (process, errors) = Process::start_heard("sallyport", program, &args, dir.path())?;
+        let (process, errors) = Process::start_heard::<&str>("sallyport", program, &args, &[], dir.path())?;
         let log = Log::of(errors);
         // Both ports are bound by now: connections wait in the kernel until they are accepted.
         let line = log.says("listening").await?;
@@ -123,12 +124,7 @@ impl Webhook {
     /// # Errors
     /// When `/metrics` is not answered.
     pub async fn metric(&self, name: &str, labels: &[&str]) -> Result<f64> {
-        let page = self.page("/metrics").await?;
-        let series = page.lines().filter_map(|line| line.rsplit_once(' ')).filter(|(series, _)| {
-            let (found, its_labels) = series.split_once('{').unwrap_or((series, ""));
-            found == name && labels.iter().all(|label| its_labels.contains(label))
-        });
-        Ok(series.filter_map(|(_, value)| value.parse::<f64>().ok()).sum())
+        Ok(metrics::sum(&self.page("/metrics").await?, name, labels))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -50,4 +50,16 @@ impl Client {
 /// When nobody answers.
 pub async fn send(address: SocketAddr, request: Request<impl Into<Bytes>>) -> Result<Response<Bytes>> {
     Client::connect(address).await?.send(request).await
+}
+
+/// A page of text.
+///
+/// # Errors
+/// When it is not answered 200.
+pub async fn page(address: SocketAddr, path: &str) -> Result<String> {
+    let response = send(address, Request::get(path).body("")?).await?;
+    let status = response.status();
+    let body = String::from_utf8_lossy(response.body()).into_owned();
+    ensure!(status == 200, "{path} is answered {status}: {body}");
+    Ok(body)
 }

@@ -11,7 +11,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use http::Request;
 use serde_json::Value;
 
-use super::send;
+use super::{page, send};
+use crate::metrics;
 use crate::process::Process;
 use crate::programs;
 use crate::run_dir::RunDir;
@@ -98,9 +99,7 @@ impl Envoy {
     /// # Errors
     /// When it is not answered 200.
     pub async fn admin(&self, path: &str) -> Result<String> {
-        let response = send(self.admin, get(path)?).await?;
-        ensure!(response.status() == 200, "{path} is answered {}", response.status());
-        Ok(String::from_utf8(response.into_body().to_vec())?)
+        page(self.admin, path).await
     }
 
     /// The values of all counters and gauges of this name, whatever their labels, added up: as Prometheus sees them.
@@ -108,12 +107,7 @@ impl Envoy {
     /// # Errors
     /// When the admin interface does not answer.
     pub async fn metric(&self, name: &str, labels: &[&str]) -> Result<u64> {
-        let page = self.admin("/stats/prometheus").await?;
-        let series = page.lines().filter_map(|line| line.rsplit_once(' ')).filter(|(series, _)| {
-            let (found, its_labels) = series.split_once('{').unwrap_or((series, ""));
-            found == name && labels.iter().all(|label| its_labels.contains(label))
-        });
-        Ok(series.filter_map(|(_, value)| value.parse::<u64>().ok()).sum())
+        Ok(metrics::sum(&self.admin("/stats/prometheus").await?, name, labels))
     }
 
     /// How many bytes of memory it has.

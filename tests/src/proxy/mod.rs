@@ -12,7 +12,7 @@ mod rate_limit_service;
 mod setup;
 mod upstream;
 
-pub use client::{Client, send};
+pub use client::{Client, page, send};
 pub use delivery::Delivery;
 pub use envoy::Envoy;
 pub use http2_client::Http2Client;

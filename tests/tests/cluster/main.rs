@@ -3,10 +3,10 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use sallyport_tests::control_plane::ControlPlane;
+use sallyport_tests::eventually::eventually;
 use sallyport_tests::replica::NAMESPACE;
 use serde_json::{Value, json};
 
@@ -30,9 +30,6 @@ fn sallyport(cluster: &ControlPlane, args: &[&str]) -> Result<String> {
     ensure!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
 }
-
-/// Long enough for any machine: it ends a test that hangs, and decides none.
-const HANGS: Duration = Duration::from_secs(60);
 
 /// A control plane with Sallyport's resources, its namespace and its rights.
 async fn cluster() -> Result<ControlPlane> {
@@ -64,19 +61,6 @@ fn rights() -> Result<Vec<Value>> {
     sallyport_tests::examples::read(
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/base/rbac.yaml"),
     )
-}
-
-/// What `find` finds, once it finds something.
-async fn eventually<T>(what: &str, mut find: impl AsyncFnMut() -> Option<T>) -> Result<T> {
-    let looking = async {
-        loop {
-            if let Some(found) = find().await {
-                return found;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(HANGS, looking).await.with_context(|| format!("it never came true that {what}"))
 }
 
 /// A policy for pods: it gives a label, and refuses those that are labelled `refuse`.

@@ -169,7 +169,7 @@ async fn serves(typed: &str, dir: &Path) -> Result<()> {
     }
     let any = "127.0.0.1:0";
     args.extend(["--listen", any, "--operations", any, "--log-format", "json"].map(str::to_owned));
-    let (_process, errors) = Process::start_heard("sallyport", program(), &args, dir)?;
+    let (_process, errors) = Process::start_heard::<&str>("sallyport", program(), &args, &[], dir)?;
     Log::of(errors).says("listening").await?;
     Ok(())
 }
