@@ -48,9 +48,9 @@ unit: filter ## tests that need no server
 	@e2e/tools/install corpus cel-spec wycheproof
 	$(CARGO) test --locked --workspace --exclude sallyport-tests
 
-integration: filter ## tests against a real kube-apiserver, etcd and Envoy
-	@e2e/tools/install etcd kube-apiserver corpus envoy redis-server ratelimit wasm-opt
-	$(CARGO) test --locked --workspace --test integration --test filter
+integration: filter ## tests against a real kube-apiserver, etcd, Envoy and istiod
+	@e2e/tools/install etcd kube-apiserver kube-controller-manager istiod pilot-agent corpus envoy redis-server ratelimit wasm-opt
+	$(CARGO) test --locked --workspace --test integration --test filter --test mesh
 
 fmt: ## format the code
 	$(CARGO) fmt --all

@@ -11,6 +11,7 @@ pub mod examples;
 mod flags;
 pub mod foreign_webhook;
 pub mod log;
+pub mod mesh;
 pub mod metrics;
 pub mod objects;
 pub mod pki;

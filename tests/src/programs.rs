@@ -46,6 +46,18 @@ pub fn corpus(name: &str) -> Result<PathBuf> {
     Ok(dir)
 }
 
+/// The folder of a program's source: `istio`.
+///
+/// # Errors
+/// When it is not there; the message says what to run.
+pub fn source(name: &str) -> Result<PathBuf> {
+    let dir = cache()?.join("sources").join(name);
+    if !dir.is_dir() {
+        bail!("{} is missing: run `make tools`", dir.display());
+    }
+    Ok(dir)
+}
+
 /// The folder of a program's custom resource definitions: `kyverno`.
 ///
 /// # Errors
