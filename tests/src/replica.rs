@@ -9,12 +9,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use kube::{Client, Config};
+use serde_json::{Value, json};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::control_plane::ControlPlane;
+use crate::eventually::eventually;
+use crate::examples;
 use crate::log::Log;
 use crate::process::Process;
 use crate::run_dir::RunDir;
@@ -30,6 +33,7 @@ pub struct Replica {
     log: Log,
     admission: SocketAddr,
     operations: SocketAddr,
+    filter: Option<SocketAddr>,
     _dir: RunDir,
 }
 
@@ -75,8 +79,9 @@ impl Replica {
         let address = |port: &str| -> Result<SocketAddr> {
             Ok(line[port].as_str().context("the log names no address")?.parse()?)
         };
-        let (admission, operations) = (address("webhook")?, address("operations")?);
-        Ok(Self { process, log, admission, operations, _dir: dir })
+        let (admission, operations, filter) =
+            (address("webhook")?, address("operations")?, address("filter").ok());
+        Ok(Self { process, log, admission, operations, filter, _dir: dir })
     }
 
     /// What it has said.
@@ -137,9 +142,19 @@ async fn page(operations: SocketAddr, path: &str) -> Result<String> {
 
 /// What a Service and its readiness probes are in a cluster: new connections go to a replica that is ready.
 pub struct Service {
+    port: Port,
     url: String,
     replicas: watch::Sender<Vec<(SocketAddr, SocketAddr)>>,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// What it is a Service for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// The webhook.
+    Webhook,
+    /// The filter that proxies get.
+    Filter,
 }
 
 /// How often a replica is asked whether it is ready.
@@ -151,13 +166,25 @@ impl Service {
     /// # Errors
     /// When no port is free.
     pub async fn start() -> Result<Self> {
+        Self::start_for(Port::Webhook).await
+    }
+
+    /// One for this port of replicas, without replicas.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub async fn start_for(port: Port) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let url = format!("https://{}", listener.local_addr()?);
+        let scheme = match port {
+            Port::Webhook => "https",
+            Port::Filter => "http",
+        };
+        let url = format!("{scheme}://{}", listener.local_addr()?);
         let (replicas, known) = watch::channel(Vec::new());
         let (ready, chosen) = watch::channel(Vec::new());
         let probing = tokio::spawn(probe(known, ready));
         let serving = tokio::spawn(forward(listener, chosen));
-        Ok(Self { url, replicas, tasks: vec![probing, serving] })
+        Ok(Self { port, url, replicas, tasks: vec![probing, serving] })
     }
 
     /// Where the API server finds it.
@@ -168,7 +195,13 @@ impl Service {
 
     /// The replicas from now on.
     pub fn has(&self, replicas: &[&Replica]) {
-        let addresses = replicas.iter().map(|replica| (replica.admission, replica.operations));
+        let addresses = replicas.iter().filter_map(|replica| {
+            let address = match self.port {
+                Port::Webhook => Some(replica.admission),
+                Port::Filter => replica.filter,
+            };
+            Some((address?, replica.operations))
+        });
         self.replicas.send_replace(addresses.collect());
     }
 }
@@ -209,4 +242,54 @@ async fn forward(listener: TcpListener, ready: watch::Receiver<Vec<SocketAddr>>)
             }
         });
     }
+}
+
+/// Installs what Sallyport needs of a cluster: its resources, its namespace and its rights.
+///
+/// # Errors
+/// When the API server refuses something of it, or takes a minute.
+pub async fn install(cluster: &ControlPlane) -> Result<()> {
+    let objects = cluster.objects();
+    for (_, definition) in sallyport::crds::all() {
+        objects.apply(&definition).await?;
+    }
+    objects
+        .apply(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } }))
+        .await?;
+    for right in rights()? {
+        objects.apply(&right).await?;
+    }
+    // A kind is served a moment after its definition is established.
+    for (_, definition) in sallyport::crds::all() {
+        eventually("a definition is established", async || {
+            let found = objects.get(&definition).await.ok()?;
+            let conditions = found["status"]["conditions"].as_array()?.clone();
+            conditions.iter().any(|it| it["type"] == "Established" && it["status"] == "True").then_some(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Sallyport's rights, as its manifests give them.
+///
+/// # Errors
+/// When the file can't be read.
+pub fn rights() -> Result<Vec<Value>> {
+    examples::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/base/rbac.yaml"))
+}
+
+/// A condition of a resource's status, once it is about the resource as it stands.
+///
+/// # Errors
+/// When that takes a minute.
+pub async fn condition(cluster: &ControlPlane, resource: &Value, kind: &str) -> Result<Value> {
+    eventually("the status is about the resource as it stands", async || {
+        let found = cluster.objects().get(resource).await.ok()?;
+        let generation = &found["metadata"]["generation"];
+        let mut conditions = found["status"]["conditions"].as_array()?.iter();
+        let condition = conditions.find(|condition| condition["type"] == kind)?;
+        (condition["observedGeneration"] == *generation).then(|| condition.clone())
+    })
+    .await
 }

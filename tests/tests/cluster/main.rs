@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 use sallyport_tests::control_plane::ControlPlane;
 use sallyport_tests::eventually::eventually;
-use sallyport_tests::replica::NAMESPACE;
+use sallyport_tests::replica::{condition, install, rights};
 use serde_json::{Value, json};
 
 mod certificates;
@@ -34,33 +34,8 @@ fn sallyport(cluster: &ControlPlane, args: &[&str]) -> Result<String> {
 /// A control plane with Sallyport's resources, its namespace and its rights.
 async fn cluster() -> Result<ControlPlane> {
     let cluster = ControlPlane::start().await?;
-    let objects = cluster.objects();
-    for (_, definition) in sallyport::crds::all() {
-        objects.apply(&definition).await?;
-    }
-    objects
-        .apply(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } }))
-        .await?;
-    for right in rights()? {
-        objects.apply(&right).await?;
-    }
-    // A kind is served a moment after its definition is established.
-    for (_, definition) in sallyport::crds::all() {
-        eventually("a definition is established", async || {
-            let found = objects.get(&definition).await.ok()?;
-            let conditions = found["status"]["conditions"].as_array()?.clone();
-            conditions.iter().any(|it| it["type"] == "Established" && it["status"] == "True").then_some(())
-        })
-        .await?;
-    }
+    install(&cluster).await?;
     Ok(cluster)
-}
-
-/// Sallyport's rights, as its manifests give them.
-fn rights() -> Result<Vec<Value>> {
-    sallyport_tests::examples::read(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/base/rbac.yaml"),
-    )
 }
 
 /// A policy for pods: it gives a label, and refuses those that are labelled `refuse`.
@@ -90,18 +65,6 @@ fn pod(namespace: &str, labels: &Value) -> Value {
         "metadata": { "generateName": "pod-", "namespace": namespace, "labels": labels },
         "spec": { "containers": [{ "name": "app", "image": "registry.example.com/app:1" }] },
     })
-}
-
-/// A condition of a resource's status, once it is about the resource as it stands.
-async fn condition(cluster: &ControlPlane, resource: &Value, kind: &str) -> Result<Value> {
-    eventually("the status is about the resource as it stands", async || {
-        let found = cluster.objects().get(resource).await.ok()?;
-        let generation = &found["metadata"]["generation"];
-        let mut conditions = found["status"]["conditions"].as_array()?.iter();
-        let condition = conditions.find(|condition| condition["type"] == kind)?;
-        (condition["observedGeneration"] == *generation).then(|| condition.clone())
-    })
-    .await
 }
 
 fn configuration(kind: &str) -> Value {

@@ -1,55 +1,10 @@
 //! The mesh itself: istiod, an agent and an Envoy for each of two pods, and requests through both.
 
-use anyhow::{Context as _, Result, bail, ensure};
-use http::{Request, StatusCode};
-use sallyport_tests::control_plane::ControlPlane;
+use anyhow::{Result, bail, ensure};
 use sallyport_tests::eventually::eventually;
-use sallyport_tests::mesh::{Mesh, Proxy, routes};
-use sallyport_tests::proxy::{Upstream, send};
 use serde_json::{Value, json};
 
-use crate::pod;
-
-/// A gateway before a sidecar before an application.
-struct Way {
-    cluster: ControlPlane,
-    mesh: Mesh,
-    gateway: Proxy,
-    sidecar: Proxy,
-    namespace: String,
-    _application: Upstream,
-}
-
-impl Way {
-    async fn start() -> Result<Self> {
-        let cluster = ControlPlane::start().await?;
-        let mesh = Mesh::start(&cluster).await?;
-        let objects = cluster.objects();
-        let namespace = cluster.namespace(&[]).await?;
-        let [edge, web] = ["edge", "web"].map(|name| pod(&namespace, name));
-        let edge = objects.create(&edge).await?;
-        let web = objects.create(&web).await?;
-        let application = Upstream::echo().await?;
-        let gateway = Proxy::gateway(&cluster, &mesh, &edge).await?;
-        let sidecar = Proxy::sidecar(&cluster, &mesh, &web, application.address()).await?;
-        for resource in routes::through(&gateway, &sidecar) {
-            objects.apply(&resource).await?;
-        }
-        Ok(Self { cluster, mesh, gateway, sidecar, namespace, _application: application })
-    }
-
-    /// What the application says it got, once it gets it.
-    async fn told(&self) -> Result<Value> {
-        let told = eventually("a request reaches the application", async || {
-            let request = Request::get("/hello").body("").ok()?;
-            let answer = send(self.gateway.address(), request).await.ok()?;
-            (answer.status() == StatusCode::OK).then_some(answer)
-        });
-        let told =
-            told.await.with_context(|| format!("{}\n{}", self.gateway.output(), self.sidecar.output()))?;
-        Ok(serde_json::from_slice(told.body())?)
-    }
-}
+use crate::way::Way;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_through_a_gateway_and_a_sidecar_reaches_an_application() -> Result<()> {

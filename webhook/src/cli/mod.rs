@@ -181,7 +181,7 @@ pub fn run() -> ExitCode {
 }
 
 /// An error and its causes in one line. Many errors say their cause themselves: it is said once.
-fn told(error: &anyhow::Error) -> String {
+pub(crate) fn told(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |told, cause| {
         let gap = if told.is_empty() { "" } else { ": " };
         if told.ends_with(&cause) { told } else { format!("{told}{gap}{cause}") }

@@ -4,12 +4,14 @@
 
 mod objects;
 mod pods;
+mod reach;
 mod standing;
 mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use anyhow::anyhow;
 use sallyport_attach::Plugin;
 use sallyport_attach::mesh::{self, Options, Policy, Resource, place, render};
 use sallyport_policy::API_VERSION;
@@ -25,7 +27,6 @@ use super::mirror::Key;
 use super::modules::Modules;
 use super::policies::{Followed, Kind};
 use crate::policies::{ROOT_NAMESPACE, Said};
-use crate::server::module_path;
 
 /// What attachments say of where things are.
 pub(crate) struct Attaching {
@@ -89,7 +90,7 @@ impl Leader {
         let mut standing = BTreeMap::new();
         let placed = self.targeted(&policies, &mut standing).await?;
         let options = Options {
-            url: format!("{}{}", attaching.url, module_path(attaching.modules.digest())),
+            url: attaching.module_url(),
             sha256: attaching.modules.digest().to_owned(),
             ca_file: attaching.ca_file.clone(),
             connect_to: BTreeMap::new(),
@@ -101,10 +102,10 @@ impl Leader {
             attaching.modules.keep(&objects::digests(&live)).await?;
         }
         let wanted = wanted(&policies, &placed, &options, &mut standing);
-        self.bring_about(wanted, live, &mut standing).await?;
-        self.count(&placed, memory, &mut standing).await?;
+        let brought = self.bring_about(attaching, wanted, live, &mut standing).await;
+        let counted = self.count(&placed, memory, &mut standing).await;
         memory.standing = standing;
-        Ok(())
+        brought.and(counted)
     }
 
     /// The policies of which is known whom they are for; what is wrong with the others goes into `standing`.
@@ -136,29 +137,31 @@ impl Leader {
     /// Has what is wanted stand in the cluster, and nothing else that was attached by us.
     async fn bring_about(
         &self,
+        attaching: &Attaching,
         wanted: BTreeMap<Place, Wanted>,
         live: BTreeMap<Place, Live>,
         standing: &mut BTreeMap<Key, Standing>,
     ) -> anyhow::Result<()> {
         let mut failed = Ok(());
-        for (place, wanted) in &wanted {
+        let is_right =
+            |place: &Place, wanted: &Wanted| live.get(place).is_some_and(|live| live.is_as(&wanted.object));
+        let mut missing: Vec<_> = wanted.iter().filter(|(place, wanted)| !is_right(place, wanted)).collect();
+        if !missing.is_empty()
+            && let Err(why) = attaching.reach().await
+        {
+            for (_, wanted) in missing.drain(..) {
+                standing.insert(wanted.policy.clone(), Standing::FilterAway(why.clone()));
+            }
+            failed = Err(anyhow!("proxies would not get the filter: {why}"));
+        }
+        for (place, wanted) in missing {
+            let (kind, namespace, name) = (place.resource.kind(), &place.key.namespace, &place.key.name);
             match objects::put(&self.client, place, &wanted.object, live.get(place)).await {
-                Ok(true) => tracing::info!(
-                    kind = place.resource.kind(),
-                    namespace = place.key.namespace,
-                    name = place.key.name,
-                    "attached"
-                ),
-                Ok(false) => {}
+                Ok(()) => tracing::info!(kind, namespace, name, "attached"),
+                // The API server's own word about one object keeps no other from being attached.
                 Err(error) => {
-                    // The API server's own word about one object keeps no other from being attached.
                     let why = format!("{error:#}");
-                    tracing::error!(
-                        kind = place.resource.kind(),
-                        name = place.key.name,
-                        why,
-                        "can't be attached"
-                    );
+                    tracing::error!(kind, namespace, name, why, "can't be attached");
                     standing.insert(wanted.policy.clone(), Standing::Refused(why));
                     if !objects::is_refusal(&error) {
                         failed = Err(error);
@@ -171,12 +174,8 @@ impl Leader {
             let stays = of.and_then(|key| standing.get(&key)).is_some_and(Standing::keeps_what_was);
             if !stays {
                 objects::remove(&self.client, place, live).await?;
-                tracing::info!(
-                    kind = place.resource.kind(),
-                    namespace = place.key.namespace,
-                    name = place.key.name,
-                    "detached"
-                );
+                let (kind, namespace, name) = (place.resource.kind(), &place.key.namespace, &place.key.name);
+                tracing::info!(kind, namespace, name, "detached");
             }
         }
         failed

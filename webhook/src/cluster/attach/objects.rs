@@ -51,7 +51,7 @@ impl Live {
     }
 
     /// Whether it says what it should.
-    fn is_as(&self, wanted: &Value) -> bool {
+    pub(super) fn is_as(&self, wanted: &Value) -> bool {
         let (live, wanted) = (&self.0, wanted);
         let labels = wanted["metadata"]["labels"].as_object();
         live["spec"] == wanted["spec"]
@@ -117,20 +117,19 @@ pub(super) fn digests(live: &BTreeMap<Place, Live>) -> BTreeSet<String> {
     found
 }
 
-/// Has an object stand as it should; whether it did not. It is replaced whole: what others added to it would change what
+/// Has an object stand as it should. It is replaced whole: what others added to it would change what
 /// proxies do.
 pub(super) async fn put(
     client: &Client,
     place: &Place,
     wanted: &Value,
     live: Option<&Live>,
-) -> anyhow::Result<bool> {
+) -> anyhow::Result<()> {
     let resource = api_resource(place.resource);
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &place.key.namespace, &resource);
     let params =
         PostParams { field_manager: Some(crate::cluster::FIELD_MANAGER.to_owned()), ..PostParams::default() };
     match live {
-        Some(live) if live.is_as(wanted) => return Ok(false),
         Some(live) => {
             let mut object = wanted.clone();
             // What was changed meanwhile is looked at again.
@@ -140,8 +139,8 @@ pub(super) async fn put(
         }
         None => api.create(&params, &serde_json::from_value(wanted.clone())?).await,
     }
-    .with_context(|| format!("{} {}", resource.kind, place.key.name))?;
-    Ok(true)
+    .map(drop)
+    .with_context(|| format!("{} {}", resource.kind, place.key.name))
 }
 
 /// Whether it is the object that is not taken, and not a matter of when.

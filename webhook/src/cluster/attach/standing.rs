@@ -18,6 +18,8 @@ pub(in crate::cluster) enum Standing {
     },
     /// The API server does not take what would attach it.
     Refused(String),
+    /// Proxies would not get the filter.
+    FilterAway(String),
     /// It can't be attached as it stands.
     NotAttachable(NotAttachable),
     /// Another one, which is older, is about the same.
@@ -41,7 +43,7 @@ impl Standing {
     /// Whether what attached it before stays: to take it away would leave somebody without.
     pub(super) const fn keeps_what_was(&self) -> bool {
         match self {
-            Self::NotAttachable(_) | Self::Refused(_) => true,
+            Self::NotAttachable(_) | Self::Refused(_) | Self::FilterAway(_) => true,
             Self::Attached { .. } | Self::Conflicts(_) | Self::NoMesh => false,
         }
     }
@@ -77,6 +79,11 @@ impl Standing {
                 false,
                 "Refused",
                 format!("what attaches it is not taken: {why}; what was attached before stays"),
+            ),
+            Self::FilterAway(why) => (
+                false,
+                "FilterAway",
+                format!("proxies would not get the filter, and refuse everything: {why}"),
             ),
             Self::NotAttachable(why) => {
                 (false, reason(why), format!("{why}; what was attached before stays"))
