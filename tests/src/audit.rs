@@ -15,10 +15,13 @@ pub(crate) const LOG: &str = "audit.log";
 /// Writes the policy: who did what, without the objects.
 pub(crate) fn write_policy(folder: &Path) -> Result<()> {
     let recorded = json!([
-        { "group": "", "resources": ["pods", "namespaces", "secrets"] },
+        { "group": "", "resources": ["configmaps", "pods", "namespaces", "secrets", "services"] },
         { "group": "admissionregistration.k8s.io" },
+        { "group": "apps" },
         { "group": "coordination.k8s.io" },
         { "group": "events.k8s.io" },
+        { "group": "extensions.istio.io" },
+        { "group": "networking.istio.io" },
         { "group": "rbac.authorization.k8s.io" },
         { "group": "sallyport.dev" },
     ]);

@@ -185,8 +185,11 @@ impl Mesh {
     }
 }
 
-/// Istio's resources and the namespace of istiod.
-async fn define(cluster: &ControlPlane) -> Result<()> {
+/// Makes Istio's resources known, and the namespace of istiod.
+///
+/// # Errors
+/// When the API server refuses one, or takes a minute.
+pub async fn define(cluster: &ControlPlane) -> Result<()> {
     let objects = cluster.objects();
     let charts = programs::source("istio")?.join("manifests/charts");
     let definitions = examples::read(&charts.join("base/files/crd-all.gen.yaml"))?;

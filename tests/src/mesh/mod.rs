@@ -11,7 +11,7 @@ mod proxy;
 pub mod routes;
 
 pub use injector::Reinvocation;
-pub use istiod::Mesh;
+pub use istiod::{Mesh, define};
 pub use proxy::Proxy;
 
 /// The namespace of istiod, and of what is true for the whole mesh.
