@@ -3,10 +3,11 @@
 use anyhow::{Context as _, Result, ensure};
 use kube::Error;
 use sallyport_tests::control_plane::ControlPlane;
+use sallyport_tests::metrics;
 use sallyport_tests::replica::{NAMESPACE, Replica, Service};
 use serde_json::{Value, json};
 
-use crate::{cluster, configuration, eventually, pod, policy, program, sallyport};
+use crate::{cluster, condition, configuration, eventually, pod, policy, program, sallyport};
 
 const MUTATING: &str = "MutatingWebhookConfiguration";
 const VALIDATING: &str = "ValidatingWebhookConfiguration";
@@ -139,11 +140,30 @@ async fn a_pause_takes_sallyport_out_of_the_way_with_or_without_it() -> Result<(
     service.has(&[&replica]);
     replica
         .log()
-        .find(|line| line["message"].as_str()?.starts_with("paused: nothing is registered").then_some(()))
+        .find(|line| line["message"].as_str()?.starts_with("nothing is registered until 20").then_some(()))
         .await?;
     ensure!(objects.get(&configuration(MUTATING)).await.is_err(), "it is registered while paused");
+    let said = async |reason: &str| {
+        eventually("the status says so", async || {
+            let said = condition(&cluster, &policy("team", ""), "Accepted").await.ok()?;
+            (said["reason"] == reason).then_some(said)
+        })
+        .await
+    };
+    let message = said("Paused").await?["message"].to_string();
+    ensure!(
+        message.contains("nothing is asked about until 20") && message.contains("nobody answers"),
+        "{message}"
+    );
+    let metric = async |name: &str| {
+        Ok::<f64, anyhow::Error>(metrics::sum(&replica.page("/metrics").await?, name, &[]))
+    };
+    ensure!(metric("sallyport_paused_until_seconds").await? > 1e9, "{}", replica.page("/metrics").await?);
+    ensure!(metric("sallyport_leading").await? == 1.0, "{}", replica.page("/metrics").await?);
 
     sallyport(&cluster, &["resume"])?;
     registered(&cluster, MUTATING).await?;
+    said("InForce").await?;
+    ensure!(metric("sallyport_paused_until_seconds").await? == 0.0, "{}", replica.page("/metrics").await?);
     Ok(())
 }

@@ -12,12 +12,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use futures_util::{Stream, StreamExt as _};
+use k8s_openapi::Resource as _;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
 };
 use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::PartialObjectMeta;
-use kube::runtime::events::Recorder;
+use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Client};
 use sallyport_admission::registration::Served;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -27,6 +29,7 @@ use super::certificates::Secrets;
 use super::changes::{changes, version};
 use super::discovery::Known;
 use super::lease::Held;
+use super::metrics::{Metrics, Written};
 use super::mirror::Key;
 use super::policies::Policies;
 use super::registration::Target;
@@ -57,6 +60,7 @@ pub(crate) struct Leader {
     pub(crate) timeout_seconds: i32,
     /// The ClusterRole with which the configurations are to be removed.
     pub(crate) owner: Option<String>,
+    pub(crate) metrics: Metrics,
     /// How TrafficPolicies are attached; `None` where there is no filter to attach.
     pub(crate) attaching: Option<Attaching>,
 }
@@ -69,8 +73,10 @@ pub(super) struct Memory {
     pub(super) served: Option<(Instant, Vec<Served>)>,
     /// What each group and version was last known to serve.
     pub(super) known: Known,
-    paused: bool,
+    /// Until when Sallyport is paused, and why.
+    paused: Option<String>,
     /// What became of TrafficPolicies.
+    pub(super) written: Written,
     pub(super) standing: BTreeMap<Key, Standing>,
     pub(super) counted: Counted,
     pub(super) watches: Watches,
@@ -92,13 +98,14 @@ impl Leader {
             if held.wait_for(|held| *held).await.is_err() {
                 return;
             }
-            tokio::select! {
-                () = self.lead() => {}
-                lost = held.wait_for(|held| !*held) => {
-                    if lost.is_err() {
-                        return;
-                    }
-                }
+            self.metrics.leading.set(1);
+            let lost = tokio::select! {
+                () = self.lead() => Ok(()),
+                lost = held.wait_for(|held| !*held) => lost.map(drop),
+            };
+            self.metrics.leading.set(0);
+            if lost.is_err() {
+                return;
             }
         }
     }
@@ -112,7 +119,7 @@ impl Leader {
         let mut validating = pin!(changes(validating, NAME, version));
         // It is renewed all the time, which is no change.
         let leases: Api<PartialObjectMeta<Lease>> = Api::namespaced(self.client.clone(), &self.namespace);
-        let mut paused = pin!(changes(leases, NAME, pause::paused_until));
+        let mut paused = pin!(changes(leases, NAME, pause::of));
         let mut certificates = pin!(self.certificates());
         let mut memory = Memory::default();
         let mut failing = None;
@@ -163,17 +170,22 @@ impl Leader {
     async fn pass(&self, memory: &mut Memory) -> anyhow::Result<i64> {
         let now = unix_seconds();
         // What goes wrong with one part keeps no other from being done: it is told at the end.
-        let (bundle, renewal) = match self.trusted(memory).await {
+        let (bundle, renewal) = match self.metrics.part("certificates", self.trusted(memory).await) {
             Ok((bundle, due)) => (bundle, Ok(due)),
             Err(error) => (memory.published.clone(), Err(error)),
         };
         let is_known = bundle.is_some() || matches!(self.trust, Trust::CertManager(_));
         let registered = match is_known {
-            true => self.register_unless_paused(bundle, memory, now).await,
+            true => {
+                let registered = self.register_unless_paused(bundle, memory, now).await;
+                self.metrics.part("registration", registered)
+            }
             false => Ok(i64::MAX),
         };
-        let attached = self.attach(memory).await;
-        let told = status::tell(&self.client, &self.recorder, &self.policies, &memory.standing, now).await;
+        let attached = self.metrics.part("attachments", self.attach(memory).await);
+        let known = status::Known { standing: &memory.standing, paused: memory.paused.as_deref() };
+        let told = status::tell(&self.client, &self.recorder, &self.policies, &known, now).await;
+        let told = self.metrics.part("statuses", told);
         let due = renewal?.min(registered?);
         attached?;
         told?;
@@ -202,16 +214,23 @@ impl Leader {
         memory: &mut Memory,
         now: i64,
     ) -> anyhow::Result<i64> {
-        if let Some(until) = self.paused_until().await?.filter(|until| *until > now) {
-            if !std::mem::replace(&mut memory.paused, true) {
-                tracing::warn!(until, "paused: nothing is registered until then, in Unix seconds");
+        if let Some((until, why)) = self.pause().await?.filter(|(until, _)| *until > now) {
+            self.metrics.paused_until.set(until);
+            let told = pause::told(until, &why);
+            if memory.paused.as_ref() != Some(&told) {
+                let note = format!("nothing is registered {told}");
+                self.tell_of_pause(EventType::Warning, "Paused", &note).await;
+                memory.paused = Some(told);
             }
+            // What is made afterwards was not changed by somebody.
+            memory.written = Written::default();
             // What was there before the pause, or was made just as it began.
             pause::unregister(&self.client).await?;
             return Ok(until);
         }
-        if std::mem::take(&mut memory.paused) {
-            tracing::info!("the pause is over");
+        self.metrics.paused_until.set(0);
+        if memory.paused.take().is_some() {
+            self.tell_of_pause(EventType::Normal, "Resumed", "the pause is over").await;
         }
         self.register(bundle.as_deref(), memory).await?;
         if let (Trust::Kept(secrets), true) = (&self.trust, memory.published != bundle) {
@@ -222,9 +241,33 @@ impl Leader {
         Ok(i64::MAX)
     }
 
-    async fn paused_until(&self) -> anyhow::Result<Option<i64>> {
+    /// Until when Sallyport is paused, in Unix seconds, and why.
+    async fn pause(&self) -> anyhow::Result<Option<(i64, String)>> {
         let leases: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
         let lease = leases.get_opt(NAME).await.context("the Lease can't be read")?;
-        Ok(lease.and_then(|lease| pause::paused_until(&lease.metadata)))
+        Ok(lease.and_then(|lease| pause::of(&lease.metadata)))
+    }
+
+    async fn tell_of_pause(&self, type_: EventType, reason: &str, note: &str) {
+        match type_ {
+            EventType::Warning => tracing::warn!("{note}"),
+            EventType::Normal => tracing::info!("{note}"),
+        }
+        let about = ObjectReference {
+            api_version: Some(Lease::API_VERSION.to_owned()),
+            kind: Some(Lease::KIND.to_owned()),
+            name: Some(NAME.to_owned()),
+            namespace: Some(self.namespace.clone()),
+            ..ObjectReference::default()
+        };
+        let event = Event {
+            type_,
+            reason: reason.to_owned(),
+            note: Some(note.to_owned()),
+            action: "Register".to_owned(),
+            secondary: None,
+        };
+        // One that is lost changes nothing.
+        let _ = self.recorder.publish(&event, &about).await;
     }
 }

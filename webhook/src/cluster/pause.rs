@@ -15,16 +15,36 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{FIELD_MANAGER, NAME};
+use crate::plain::visible_within;
 
 /// On the Lease: until when nothing is registered, in RFC 3339.
 const PAUSED_UNTIL: &str = "sallyport.dev/paused-until";
 /// And why, as whoever paused it wrote.
 const BECAUSE: &str = "sallyport.dev/paused-because";
 
-/// Until when nothing is to be registered, in Unix seconds, as the Lease says.
-pub(super) fn paused_until(lease: &ObjectMeta) -> Option<i64> {
-    let until = lease.annotations.as_ref()?.get(PAUSED_UNTIL)?;
-    OffsetDateTime::parse(until, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
+/// Until when nothing is to be registered, in Unix seconds, and why, as the Lease says.
+pub(super) fn of(lease: &ObjectMeta) -> Option<(i64, String)> {
+    let annotations = lease.annotations.as_ref()?;
+    let until = annotations.get(PAUSED_UNTIL)?;
+    match OffsetDateTime::parse(until, &Rfc3339) {
+        Ok(until) => Some((until.unix_timestamp(), annotations.get(BECAUSE).cloned().unwrap_or_default())),
+        Err(_) => {
+            let until = visible_within(until, 100);
+            tracing::error!(%until, "the Lease's annotation {PAUSED_UNTIL} is no time in RFC 3339, such as \
+                2026-01-31T04:00:00Z: nothing is paused");
+            None
+        }
+    }
+}
+
+/// Until when, and why, for people.
+pub(super) fn told(until: i64, why: &str) -> String {
+    let until = OffsetDateTime::from_unix_timestamp(until).ok().and_then(|until| until.format(&Rfc3339).ok());
+    let until = until.unwrap_or_default();
+    match why {
+        "" => format!("until {until}"),
+        why => format!("until {until}: {}", visible_within(why, 500)),
+    }
 }
 
 /// Has nothing registered until `until`, in Unix seconds; returns that time in RFC 3339.

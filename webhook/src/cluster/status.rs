@@ -27,6 +27,14 @@ const NOTE: usize = 1000;
 /// Statuses that are written at a time.
 const AT_ONCE: usize = 8;
 
+/// What statuses tell of beside the policies themselves.
+pub(super) struct Known<'k> {
+    /// What has become of TrafficPolicies in the mesh.
+    pub(super) standing: &'k BTreeMap<Key, Standing>,
+    /// Until when Sallyport is paused, and why.
+    pub(super) paused: Option<&'k str>,
+}
+
 /// Writes the statuses that are not as they should be.
 ///
 /// # Errors
@@ -35,20 +43,20 @@ pub(super) async fn tell(
     client: &Client,
     recorder: &Recorder,
     policies: &Policies,
-    standing: &BTreeMap<Key, Standing>,
+    known: &Known<'_>,
     now: i64,
 ) -> anyhow::Result<()> {
     let seen = policies.seen().borrow().clone();
     let set = &policies.current().set;
     let outdated = seen.policies.iter().filter_map(|((kind, key), followed)| {
         let findings = match kind {
-            Kind::WorkloadPolicy => vec![accepted(followed)],
+            Kind::WorkloadPolicy => vec![accepted(followed, known.paused)],
             Kind::PolicyException => vec![honoured(key, followed, set, now)],
             Kind::TrafficPolicy => {
-                let standing = standing.get(key).into_iter();
+                let standing = known.standing.get(key).into_iter();
                 let attached =
                     standing.flat_map(|it| [("Attached", it.attachment()), ("Conflicted", it.conflict())]);
-                std::iter::once(accepted(followed))
+                std::iter::once(accepted(followed, None))
                     .chain(attached.map(|(type_, (holds, reason, message))| Finding {
                         type_,
                         holds,
@@ -196,13 +204,18 @@ impl Finding {
     }
 }
 
-fn accepted(followed: &Followed) -> Finding {
+fn accepted(followed: &Followed, paused: Option<&str>) -> Finding {
     let of = |severity| {
         let found = followed.latest.findings.iter().filter(move |found| found.severity == severity);
         found.map(line).collect::<Vec<_>>()
     };
     let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
     if followed.latest.said.is_some() {
+        if let Some(told) = paused {
+            let message =
+                format!("the policy is right, but Sallyport is paused: nothing is asked about {told}");
+            return Finding::good("Accepted", true, "Paused", message);
+        }
         let message = match warnings.as_slice() {
             [] => "the policy is right and in force".to_owned(),
             warnings => format!("the policy is right and in force; doubtful:\n{}", warnings.join("\n")),

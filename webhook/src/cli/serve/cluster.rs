@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::{ServeArgs, listen};
 use crate::cli::log::Log;
 use crate::cluster::{
-    Attaching, Elector, Leader, Lifetimes, Modules, NAME, Policies, Secrets, Target, Trust, connect,
+    Attaching, Elector, Leader, Lifetimes, Metrics, Modules, NAME, Policies, Secrets, Target, Trust, connect,
 };
 use crate::filter::Module;
 use crate::policies::Settings;
@@ -181,6 +181,8 @@ pub(super) async fn serve(
     }
     let server = &mut listening.server;
     policies.register(server.registry_mut());
+    let metrics = Metrics::default();
+    metrics.register(server.registry_mut());
     let current = policies.current();
     tracing::info!(
         webhook = %server.admission_addr(),
@@ -215,6 +217,7 @@ pub(super) async fn serve(
         spared,
         timeout_seconds: ours.timeout,
         owner: ours.owner.clone(),
+        metrics,
         attaching,
     };
     tasks.spawn(leader.run(held));

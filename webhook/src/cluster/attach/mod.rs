@@ -23,6 +23,7 @@ pub(super) use pods::Counted;
 pub(super) use standing::Standing;
 
 use super::lead::{Leader, Memory};
+use super::metrics::Written;
 use super::mirror::Key;
 use super::modules::Modules;
 use super::policies::{Followed, Kind};
@@ -102,7 +103,7 @@ impl Leader {
             attaching.modules.keep(&objects::digests(&live)).await?;
         }
         let wanted = wanted(&policies, &placed, &options, &mut standing);
-        let brought = self.bring_about(attaching, wanted, live, &mut standing).await;
+        let brought = self.bring_about(attaching, wanted, live, &mut standing, &mut memory.written).await;
         let counted = self.count(&placed, memory, &mut standing).await;
         memory.standing = standing;
         brought.and(counted)
@@ -141,6 +142,7 @@ impl Leader {
         wanted: BTreeMap<Place, Wanted>,
         live: BTreeMap<Place, Live>,
         standing: &mut BTreeMap<Key, Standing>,
+        written: &mut Written,
     ) -> anyhow::Result<()> {
         let mut failed = Ok(());
         let is_right =
@@ -157,6 +159,15 @@ impl Leader {
         for (place, wanted) in missing {
             let (kind, namespace, name) = (place.resource.kind(), &place.key.namespace, &place.key.name);
             match objects::put(&self.client, place, &wanted.object, live.get(place)).await {
+                Ok(()) if written.again(&format!("{kind} {namespace}/{name}"), &wanted.object) => {
+                    self.metrics.restored(kind);
+                    tracing::warn!(
+                        kind,
+                        namespace,
+                        name,
+                        "somebody had changed it: it is as it should be again"
+                    );
+                }
                 Ok(()) => tracing::info!(kind, namespace, name, "attached"),
                 // The API server's own word about one object keeps no other from being attached.
                 Err(error) => {
@@ -175,6 +186,7 @@ impl Leader {
             if !stays {
                 objects::remove(&self.client, place, live).await?;
                 let (kind, namespace, name) = (place.resource.kind(), &place.key.namespace, &place.key.name);
+                written.forget(&format!("{kind} {namespace}/{name}"));
                 tracing::info!(kind, namespace, name, "detached");
             }
         }

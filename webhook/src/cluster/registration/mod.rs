@@ -24,6 +24,7 @@ use configuration::{Terms, configurations, is_as};
 use super::NAME;
 use super::discovery::discover;
 use super::lead::{Leader, Memory, Trust};
+use super::metrics::Written;
 
 /// How long what the API server serves is taken to stay the same.
 const DISCOVERED_FOR: Duration = Duration::from_secs(60);
@@ -49,7 +50,7 @@ impl Leader {
         let mut kept = Ok(());
         for desired in configurations(&self.policies.current().set, &served, &terms) {
             // What is wrong with one keeps the other from nothing.
-            kept = kept.and(self.keep(&desired).await);
+            kept = kept.and(self.keep(&desired, &mut memory.written).await);
         }
         kept?;
         // A pause that has begun meanwhile is found by the pass that follows: the Lease's annotation changed.
@@ -57,7 +58,7 @@ impl Leader {
     }
 
     /// Has a configuration stand in the cluster as it should.
-    async fn keep(&self, desired: &Value) -> anyhow::Result<()> {
+    async fn keep(&self, desired: &Value, written: &mut Written) -> anyhow::Result<()> {
         let kind = desired["kind"].as_str().unwrap_or_default();
         let (resource, plural) = match kind {
             "MutatingWebhookConfiguration" => (kind, "mutatingwebhookconfigurations"),
@@ -72,6 +73,7 @@ impl Leader {
         };
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
         let live = api.get_opt(NAME).await.with_context(|| format!("{plural} can't be read"))?;
+        let noted = desired.clone();
         let mut desired = desired.clone();
         let Some(live) = live else {
             if !self.is_reachable().await? {
@@ -82,6 +84,9 @@ impl Leader {
                 .await
                 .with_context(|| format!("{kind} can't be made"))?;
             tracing::info!(kind, "registered");
+            if written.again(kind, &noted) {
+                self.metrics.restored(kind);
+            }
             return Ok(());
         };
         let mut live = serde_json::to_value(&live)?;
@@ -89,6 +94,7 @@ impl Leader {
             keep_bundles(&live, &mut desired);
         }
         if is_as(&live, &desired) {
+            written.again(kind, &noted);
             return Ok(());
         }
         live["webhooks"] = desired["webhooks"].take();
@@ -107,11 +113,23 @@ impl Leader {
         api.replace(NAME, &PostParams::default(), &changed)
             .await
             .with_context(|| format!("{kind} can't be changed"))?;
-        tracing::info!(kind, "the registration was changed");
+        let restored = written.again(kind, &noted);
+        if restored {
+            self.metrics.restored(kind);
+            tracing::warn!(kind, "somebody had changed the registration: it is as it should be again");
+        } else {
+            tracing::info!(kind, "the registration was changed");
+        }
         let happening = Event {
             type_: EventType::Normal,
             reason: "Changed".to_owned(),
-            note: Some("the registration is as the policies in force ask for again".to_owned()),
+            note: Some(
+                match restored {
+                    true => "somebody had changed it: it is as the policies in force ask for again",
+                    false => "it is as the policies in force ask for now",
+                }
+                .to_owned(),
+            ),
             action: "Register".to_owned(),
             secondary: None,
         };
