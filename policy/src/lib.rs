@@ -11,6 +11,7 @@ mod name;
 mod nearest;
 mod path;
 mod quantity;
+mod secret_variable;
 mod status_condition;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
@@ -23,6 +24,7 @@ pub use name::{
 pub use nearest::nearest;
 pub use path::{FieldPath, Segment};
 pub use quantity::{Quantity, QuantityError};
+pub use secret_variable::{SECRET_VARIABLE_PREFIX, secret_variable};
 pub use status_condition::{ConditionStatus, StatusCondition};
 
 /// The API group of all of Sallyport's resources.

@@ -51,7 +51,7 @@ async fn each_of_several_policies_has_its_own_secrets_in_every_worker() -> Resul
     ];
     for yaml in [yaml.concat(), yaml.iter().rev().map(String::as_str).collect()] {
         let setup = Setup::of(&yaml)?.workers(2).variable("FIRST", secrets[0]);
-        let proxy = setup.variable("SALLYPORT_KEY_shop_keys_raw", secrets[1]).start().await?;
+        let proxy = setup.variable("SALLYPORT_KEY_shop__keys__raw", secrets[1]).start().await?;
         for (host, right, wrong) in [("a.example", 0, 1), ("b.example", 1, 0)] {
             // More connections than workers: each gets some.
             for _ in 0..8 {

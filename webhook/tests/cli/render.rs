@@ -43,7 +43,7 @@ fn a_policy_without_a_namespace_is_in_the_one_that_is_given() {
                 &format!("root_id: {namespace}/api"),
             ],
             &[&format!(
-                "{namespace}/api: Envoy needs the environment variable SALLYPORT_KEY_{namespace}_keys_k"
+                "{namespace}/api: Envoy needs the environment variable SALLYPORT_KEY_{namespace}__keys__k"
             )],
         );
     }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use sallyport_policy::Duration;
+use sallyport_policy::{Duration, secret_variable};
 
 use super::{Clusters, routes};
 use crate::jose::KeySet;
@@ -174,26 +174,4 @@ impl RemoteSource {
             timeout: FETCH_TIMEOUT,
         }
     }
-}
-
-/// The environment variable by which a key of a Secret reaches the proxies: the same for whoever sets it and for the
-/// filter, and another for every Secret and key.
-#[must_use]
-pub fn secret_variable(namespace: &str, secret: &str, key: &str) -> String {
-    let mut name = "SALLYPORT_KEY".to_owned();
-    for part in [namespace, secret, key] {
-        name.push('_');
-        for c in part.chars() {
-            match c {
-                'a'..='z' | 'A'..='Z' | '0'..='9' => name.push(c),
-                // What a variable's name can't hold is written as its code, so that no two names meet.
-                other => {
-                    name.push('_');
-                    name.push_str(&u32::from(other).to_string());
-                    name.push('_');
-                }
-            }
-        }
-    }
-    name
 }

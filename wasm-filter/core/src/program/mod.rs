@@ -19,8 +19,9 @@ use crate::{
 
 pub use configuration::{Clusters, Configuration, ForwardedFor, PolicyName, Verification};
 pub use decode::DecodeError;
-pub use jwt::{JwtProgram, KeySource, Needs, ProviderProgram, RemoteSource, Requirement, secret_variable};
+pub use jwt::{JwtProgram, KeySource, Needs, ProviderProgram, RemoteSource, Requirement};
 pub use limit::{CountedBy, LimitProgram};
+pub use sallyport_policy::secret_variable;
 
 /// A policy compiled.
 #[derive(Debug)]

@@ -104,7 +104,7 @@ fn every_filter_gets_the_variables_of_all() {
     let rendered = render(&[plugin("a", SIGNED_IN), plugin("b", COUNTED)], &options());
     for filter in filters(&rendered) {
         let variables = &filter["vm_config"]["environment_variables"]["host_env_keys"];
-        assert_eq!(*variables, json!(["KEYS", "SALLYPORT_KEY_shop_keys_raw"]));
+        assert_eq!(*variables, json!(["KEYS", "SALLYPORT_KEY_shop__keys__raw"]));
     }
 }
 
