@@ -62,7 +62,7 @@ impl List {
 /// The policy entry behind a change or a finding. Written `policy/entry`, or `policy`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Source {
-    /// The policy's name.
+    /// The policy's name: a WorkloadPolicy's alone, a TrafficPolicy's as [`Source::traffic`] has it.
     pub policy: Arc<str>,
     /// The list that the entry stands in.
     #[serde(skip_serializing_if = "List::is_whole")]
@@ -76,6 +76,12 @@ impl Source {
     #[must_use]
     pub fn whole(policy: &str) -> Self {
         Self { policy: policy.into(), list: List::Whole, entry: "".into() }
+    }
+
+    /// A TrafficPolicy as a whole. No WorkloadPolicy can be called that: a space stands in it.
+    #[must_use]
+    pub fn traffic(namespace: &str, name: &str) -> Self {
+        Self::whole(&format!("TrafficPolicy {namespace}/{name}"))
     }
 
     /// An entry of `mutate`.

@@ -36,5 +36,5 @@ pub use object::{PodBearing, element};
 pub use request::{GroupVersionKind, GroupVersionResource, Namespace, Operation, Request, UserInfo};
 pub use secrets::{redact, redact_start};
 pub use set::{Conflict, NAMESPACES_OUT_OF_REACH, PolicySet};
-pub use traffic::TrafficSelector;
+pub use traffic::{SecretKey, TrafficSelector};
 pub use validate::{MESH_IMAGES, MeshImage, NotAMeshImage};

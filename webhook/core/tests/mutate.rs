@@ -1,7 +1,7 @@
 //! Walks data/mutate: what policies make of an object, and what they say about it.
 //!
-//! A case is a folder of policies.yaml, input.yaml (an object that is created) or request.yaml (a whole
-//! AdmissionRequest), want.yaml (the object that comes out; none where it is not changed) and changes.txt (a line for
+//! A case is a folder of policies.yaml and traffic.yaml (what is known of the TrafficPolicies), one of which may be missing,
+//! input.yaml (an object that is created) or request.yaml (a whole AdmissionRequest), want.yaml (the object that comes out; none where it is not changed) and changes.txt (a line for
 //! every change, and one with a dash for every field left alone; a change that is not returned has its mode).
 
 mod golden;
@@ -16,8 +16,10 @@ use serde_json::Value;
 fn objects_come_out_as_wanted() {
     let mut wrong = Vec::new();
     for case in reading::entries(&reading::data().join("mutate")) {
-        let policies = reading::text(&case.join("policies.yaml")).expect("a case has policies.yaml");
-        let set = reading::policy_set(&policies);
+        let policies = reading::text(&case.join("policies.yaml")).unwrap_or_default();
+        let traffic = reading::text(&case.join("traffic.yaml")).map(|text| reading::documents(&text));
+        let traffic = traffic.iter().flatten().map(reading::traffic).collect();
+        let set = reading::policy_set(&policies).knowing(traffic);
         let request = request(&case);
         let decision = mutate(&set, &request, &Context::default());
         wrong.extend(outcome(&case, &request, &decision));

@@ -11,10 +11,7 @@ mod reading;
 use std::path::Path;
 
 use sallyport_admission::resources::PolicyExceptionSpec;
-use sallyport_admission::{
-    Context, Decision, Exception, Finding, Mode, PolicySet, Request, TrafficSelector, validate,
-};
-use sallyport_policy::{Diagnostics, FieldPath, LabelSelector};
+use sallyport_admission::{Context, Decision, Exception, Finding, Mode, PolicySet, Request, validate};
 use serde_json::Value;
 
 /// 2026-11-21T00:00:00Z.
@@ -55,7 +52,7 @@ fn set(case: &Path) -> PolicySet {
         .into_iter()
         .partition(|document| document["kind"] == "PolicyException");
     assert!(!policies.is_empty(), "{} has policies.yaml", case.display());
-    let traffic = documents(case, "traffic.yaml").iter().map(traffic).collect();
+    let traffic = documents(case, "traffic.yaml").iter().map(reading::traffic).collect();
     let mesh_images = documents(case, "mesh-images.yaml");
     let mesh_images =
         mesh_images.iter().map(|image| image.as_str().expect("a text").parse().expect("an image"));
@@ -72,25 +69,6 @@ fn exception(document: &Value) -> Exception {
         serde_json::from_value(document["spec"].clone()).expect("the exception can be read");
     let (exception, found) = Exception::compile(text("namespace"), text("name"), Some(NOW), &spec);
     exception.unwrap_or_else(|| panic!("{found:?}"))
-}
-
-fn traffic(document: &Value) -> TrafficSelector {
-    let text = |field: &str| document[field].as_str().unwrap_or_default().to_owned();
-    let is = |field: &str| document[field] == true;
-    let selector: LabelSelector =
-        serde_json::from_value(document["selector"].clone()).expect("the selector can be read");
-    let mut found = Diagnostics::default();
-    let selector = selector.compile(&FieldPath::of("selector"), &mut found);
-    assert!(found.is_empty(), "{found:?}");
-    TrafficSelector {
-        namespace: text("namespace"),
-        name: text("name"),
-        selector,
-        mesh_wide: is("meshWide"),
-        enforced: !is("shadow"),
-        rate_limits: is("rateLimits"),
-        jwt: is("jwt"),
-    }
 }
 
 fn outcome(decision: &Decision) -> String {

@@ -262,7 +262,7 @@ impl Policies {
             match said {
                 Said::Policy(policy) => policies.push(Arc::clone(policy)),
                 Said::Exception(exception) => exceptions.push(exception.clone()),
-                Said::Traffic { selector, .. } => traffic.extend(selector.clone()),
+                Said::Traffic { selector, .. } => traffic.push(selector.clone()),
             }
         }
         self.settings.apply(PolicySet::sharing(policies).excepting(exceptions).knowing(traffic))

@@ -3,17 +3,16 @@
 use std::collections::HashMap;
 
 use sallyport_admission::resources::{PolicyExceptionSpec, WorkloadPolicySpec};
-use sallyport_admission::{Conflict, Exception, Namespace, Policy, PolicySet, TrafficSelector};
-use sallyport_policy::{API_VERSION, Diagnostic, Diagnostics, FieldPath, GROUP, Severity};
+use sallyport_admission::{Conflict, Exception, Namespace, Policy, PolicySet, Source, TrafficSelector};
+use sallyport_policy::{API_VERSION, Diagnostic, FieldPath, GROUP};
 use sallyport_traffic::program::PolicyName;
-use sallyport_traffic::{TrafficMode, TrafficPolicySpec};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::bounds;
 use super::digest::Digest;
 use super::loaded::Loaded;
 use super::places::Places;
+use super::traffic::{traffic_policy, traffic_policy_name, traffic_selector};
 use crate::source::{Document, Located, ReadError, decode};
 
 /// Compiles all policies among the documents; what is wrong with one does not keep another from being compiled.
@@ -123,8 +122,13 @@ impl Loader {
             return;
         }
         if let Some(spec) = traffic_policy(document, findings) {
-            self.traffic.extend(traffic_selector(&name, &spec));
+            let selector = traffic_selector(&name, &spec);
+            let source = Source::traffic(&selector.namespace, &selector.name);
+            self.traffic.push(selector);
             self.loaded.traffic.push((name.clone(), spec));
+            if self.keeps_documents {
+                self.loaded.traffic_documents.insert(source.policy, document.clone());
+            }
         }
         self.traffic_places.insert(name, Places::of(document).policy());
     }
@@ -176,43 +180,10 @@ pub(super) fn policy_exception(
     exception
 }
 
-/// The namespace of the mesh's own, whose policies are for the pods of all namespaces, as Istio installs it.
-pub(crate) const ROOT_NAMESPACE: &str = "istio-system";
-
-pub(super) fn traffic_policy_name(document: &Document) -> PolicyName {
-    PolicyName { namespace: document.namespace().to_owned(), name: document.name().to_owned() }
-}
-
-/// `None` where it is wrong.
-pub(super) fn traffic_policy(document: &Document, findings: &mut Vec<Located>) -> Option<TrafficPolicySpec> {
-    let spec: TrafficPolicySpec = decode_spec(document, findings)?;
-    let mut found = sallyport_traffic::check(&spec);
-    for beyond in bounds::check(&document.value) {
-        // What is said in words of its own already is said once.
-        if !found.iter().any(|other| other.severity == Severity::Error && other.path == beyond.path) {
-            found.push(beyond);
-        }
-    }
-    let right = !found.has_errors();
-    findings.extend(found.into_iter().map(|diagnostic| document.place(diagnostic)));
-    right.then_some(spec)
-}
-
-/// `None` where it selects by `targetRefs`: whom, is not known here.
-pub(super) fn traffic_selector(name: &PolicyName, spec: &TrafficPolicySpec) -> Option<TrafficSelector> {
-    let selector = spec.selector.as_ref()?;
-    Some(TrafficSelector {
-        namespace: name.namespace.clone(),
-        name: name.name.clone(),
-        selector: selector.compile(&FieldPath::of("spec.selector"), &mut Diagnostics::default()),
-        mesh_wide: name.namespace == ROOT_NAMESPACE,
-        enforced: spec.mode == TrafficMode::Enforce,
-        rate_limits: !spec.rate_limits.is_empty(),
-        jwt: spec.jwt.is_some(),
-    })
-}
-
-fn decode_spec<T: DeserializeOwned>(document: &Document, findings: &mut Vec<Located>) -> Option<T> {
+pub(super) fn decode_spec<T: DeserializeOwned>(
+    document: &Document,
+    findings: &mut Vec<Located>,
+) -> Option<T> {
     for field in document.value.as_object().into_iter().flatten().map(|(field, _)| field) {
         if !["apiVersion", "kind", "metadata", "spec", "status"].contains(&field.as_str()) {
             let path = FieldPath::root().field(field.clone());

@@ -19,6 +19,8 @@ pub struct Loaded {
     pub namespaces: BTreeMap<String, Namespace>,
     /// The document of each WorkloadPolicy, by its name; none where they were not to be kept.
     pub documents: HashMap<String, Document>,
+    /// The document of each TrafficPolicy that is right, by what a [`Source`] calls it; none where they were not to be kept.
+    pub(super) traffic_documents: HashMap<Arc<str>, Document>,
     /// The PolicyExceptions that are right, with their documents.
     pub exceptions: Vec<(Exception, Document)>,
     /// The TrafficPolicies that are right. They are checked, and this gate asks whom they select; nothing attaches
@@ -69,7 +71,8 @@ impl Loaded {
     /// Where a policy's entry stands, or the policy's name.
     #[must_use]
     pub fn locate(&self, entry: &Source) -> Option<(&Document, Location)> {
-        let document = self.documents.get(&*entry.policy)?;
+        let document =
+            self.documents.get(&*entry.policy).or_else(|| self.traffic_documents.get(&entry.policy))?;
         let path = match entry.list.field() {
             None => FieldPath::of("metadata.name"),
             Some(list) => FieldPath::of("spec").field(list).named(entry.entry.to_string()),

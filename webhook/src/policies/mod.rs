@@ -9,12 +9,13 @@ mod loaded;
 mod one;
 mod places;
 mod store;
+mod traffic;
 mod watch;
 
 pub(crate) use digest::{Digest, Hash, hash as hash_of};
 pub use in_force::InForce;
-pub(crate) use load::ROOT_NAMESPACE;
 pub use load::load;
 pub use loaded::Loaded;
 pub(crate) use one::{One, Said, compile as compile_one};
 pub use store::{Opened, Settings, Store};
+pub(crate) use traffic::ROOT_NAMESPACE;

@@ -8,7 +8,8 @@ use sallyport_policy::Diagnostic;
 use serde_json::Value;
 
 use super::digest::{self, Hash};
-use super::load::{policy_exception, traffic_policy, traffic_policy_name, traffic_selector, workload_policy};
+use super::load::{policy_exception, workload_policy};
+use super::traffic::{traffic_policy, traffic_policy_name, traffic_selector};
 use crate::source::{Document, Located, SourceText, parse};
 
 /// What an object says.
@@ -16,11 +17,7 @@ use crate::source::{Document, Located, SourceText, parse};
 pub(crate) enum Said {
     Policy(Arc<Policy>),
     Exception(Exception),
-    Traffic {
-        plugin: Arc<Plugin>,
-        /// Whom it selects by labels; by `targetRefs`, nobody that is known here.
-        selector: Option<TrafficSelector>,
-    },
+    Traffic { plugin: Arc<Plugin>, selector: TrafficSelector },
 }
 
 /// An object that was read.

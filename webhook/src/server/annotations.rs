@@ -20,7 +20,8 @@ const ANNOTATIONS: usize = 64;
 /// The name part of a Kubernetes qualified name has at most so many bytes.
 const KEY_BYTES: usize = 63;
 
-/// One annotation for each entry and what it did: `policy.entry` names the fields it set, `would-change.policy.entry`
+/// One annotation for each entry and what it did: `policy.entry` names the fields it set (`TrafficPolicy_shop_api.` and a
+/// hash those that TrafficPolicy shop/api had set), `would-change.policy.entry`
 /// those it would have set in Warn or Audit mode, `denied.…` what it refuses, `excepted.…` what it would refuse but for
 /// a PolicyException, `skipped.…` what it left alone and why, `found.…` what it warned of. The API server keeps them
 /// for years, so no secret is in them; it keeps those of a request that is refused, too.
@@ -61,7 +62,7 @@ impl Keys {
             return;
         }
         let value = cut(Cow::Owned(value), ANNOTATION_BYTES).into_owned();
-        let whole = format!("{prefix}{}.{}", source.policy, source.entry);
+        let whole = whole(prefix, source);
         let key = if is_name(&whole) { whole } else { shortened(prefix, source) };
         match self.annotations.entry(key) {
             Entry::Vacant(entry) => {
@@ -82,6 +83,11 @@ impl Keys {
     }
 }
 
+fn whole(prefix: &str, source: &Source) -> String {
+    let dot = if source.entry.is_empty() { "" } else { "." };
+    format!("{prefix}{}{dot}{}", source.policy, source.entry)
+}
+
 /// Whether the text is the name part of a qualified name: `([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]`, at most 63.
 fn is_name(text: &str) -> bool {
     let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
@@ -99,7 +105,7 @@ fn shortened(prefix: &str, source: &Source) -> String {
         text
     });
     let mut key = String::new();
-    for c in format!("{prefix}{}.{}", source.policy, source.entry).chars() {
+    for c in whole(prefix, source).chars() {
         if key.len() + 1 + hash.len() >= KEY_BYTES {
             break;
         }

@@ -141,7 +141,7 @@ fn policies_with_the_same_variables_share_a_machine_and_others_do_not() {
     };
     assert_eq!(machine("rateLimits: []"), "sallyport");
     assert_eq!(machine(BY_URI), "sallyport");
-    assert_eq!(machine(BY_SECRET), "sallyport,SALLYPORT_KEY_shop_keys_raw");
+    assert_eq!(machine(BY_SECRET), "sallyport,SALLYPORT_KEY_shop__keys__raw");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::cel::{EvaluationError, Expression};
 use crate::object::{Keys, Pod, PodBearing, Reads, has_labels};
 
 /// Labels that the object must have, and a CEL expression that must be true of it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Conditions {
     labels: BTreeMap<String, String>,
     when: Option<Box<Expression>>,

@@ -5,11 +5,12 @@ use sallyport_policy::{Diagnostics, FieldPath};
 use super::entry::{Deed, Words, check_pods, mode, only_one, warn_of_containers};
 use super::{CompiledScope, Conditions};
 use crate::mutate::{
-    AddContainer, ApartFill, EnvFill, JsonPatch, MetadataFill, PriorityClass, ProbeFill, PullPolicy,
-    ResourceFill, SchedulingFill, SecurityContextFill, Selection, SpreadFill, Terms, TokenAutomount,
-    Transformation, WritablePaths,
+    AddContainer, ApartFill, EnvFill, JsonPatch, MetadataFill, PriorityClass, ProbeFill, ProxyKeys,
+    PullPolicy, ResourceFill, SchedulingFill, SecurityContextFill, Selection, SpreadFill, Terms,
+    TokenAutomount, Transformation, WritablePaths,
 };
 use crate::resources::{MutateEntry, Strategy, WorkloadPolicySpec};
+use crate::traffic::TrafficSelector;
 use crate::{Mode, Source};
 
 const WORDS: Words = Words { deed: "action", example: "securityContext", of_any_kind: "metadata and patch" };
@@ -56,6 +57,20 @@ impl CompiledEntry {
             terms: Terms { strategy: entry.strategy, selection: Selection::of(entry.containers.as_ref()) },
             transformation,
         })
+    }
+}
+
+impl CompiledEntry {
+    /// What a TrafficPolicy has its proxies given.
+    pub(crate) fn of_traffic(policy: &TrafficSelector) -> Self {
+        Self {
+            source: Source::traffic(&policy.namespace, &policy.name),
+            mode: Mode::Enforce,
+            fails_closed: true,
+            conditions: Conditions::default(),
+            terms: Terms::default(),
+            transformation: Box::new(ProxyKeys::of(policy)),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::compile::{CompiledEntry, Facts};
 use crate::difference::difference;
 use crate::mutate::{Plan, run};
 use crate::object::{Fields, PodBearing, Reach, get, get_list};
+use crate::resources::FailurePolicy;
 use crate::set::PolicySet;
 use crate::{Change, Context, Decision, Finding, Mode, Namespace, Operation, Request};
 
@@ -33,7 +34,8 @@ pub fn mutate(set: &PolicySet, request: &Request, context: &Context<'_>) -> Deci
     }
 
     let enforced: Vec<&CompiledEntry> = entries.iter().copied().filter(|e| e.mode == Mode::Enforce).collect();
-    let plan = Plan { entries: enforced, kind, reach, awaited: context.awaited };
+    let plan =
+        Plan { entries: enforced, kind, reach, mesh_images: set.mesh_images(), awaited: context.awaited };
     let Some(object) = record(&plan, &facts, &request.object, |_| true, &mut decision) else {
         return decision;
     };
@@ -49,6 +51,8 @@ pub fn mutate(set: &PolicySet, request: &Request, context: &Context<'_>) -> Deci
         decision.patch = difference(&request.object, &object);
         decision.mutated = Some(object);
     }
+    // Of a TrafficPolicy it shows that it is about the pod.
+    decision.matched |= !decision.changes.is_empty();
     decision
 }
 
@@ -130,6 +134,10 @@ fn entries<'s>(
                 }),
             }
         }
+    }
+    // A proxy without its keys refuses everybody for as long as it lives: there had better be no such pod.
+    if kind == Some(PodBearing::Pod) && context.failure_policy != Some(FailurePolicy::Ignore) {
+        entries.extend(set.keys(&facts.request.namespace));
     }
     entries
 }

@@ -13,13 +13,24 @@ use super::transformation::{Phase, Subject};
 use crate::Awaited;
 use crate::compile::{CompiledEntry, Facts};
 use crate::object::{Pod, PodBearing, Reach};
+use crate::validate::MeshImages;
 
 /// What is to be done to one object: entries in the order in which they apply.
 pub(crate) struct Plan<'p> {
     pub(crate) entries: Vec<&'p CompiledEntry>,
     pub(crate) kind: Option<PodBearing>,
     pub(crate) reach: Reach<'p>,
+    pub(crate) mesh_images: &'p MeshImages,
     pub(crate) awaited: Awaited<'p>,
+}
+
+impl<'p> Plan<'p> {
+    fn subject<'o>(&self, object: &'o mut Value) -> Subject<'o>
+    where
+        'p: 'o,
+    {
+        Subject { object, kind: self.kind, reach: self.reach, mesh_images: self.mesh_images }
+    }
 }
 
 /// The object as the entries leave it, and the log of how. Logged entries are positions in the plan.
@@ -223,7 +234,7 @@ fn apply_once(
                 Err(error) => log.fail(format!("`when` can't be evaluated: {error}")),
                 Ok(true) => {
                     let changes = log.changes.len();
-                    let mut subject = Subject { object, kind: plan.kind, reach: plan.reach };
+                    let mut subject = plan.subject(object);
                     entry.transformation.apply(&entry.terms, &mut subject, &mut log);
                     if phase == Phase::Patches
                         && log.changes.len() > changes
@@ -244,7 +255,7 @@ fn changes_again(entry: &CompiledEntry, plan: &Plan<'_>, facts: &Facts<'_>, obje
         return false;
     }
     let mut again = object.clone();
-    let mut subject = Subject { object: &mut again, kind: plan.kind, reach: plan.reach };
+    let mut subject = plan.subject(&mut again);
     entry.transformation.apply(&entry.terms, &mut subject, &mut Log::default());
     again != *object
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::log::Log;
 use crate::object::{ContainerMut, Fields, PodBearing, PodMut, Reach, is_mesh_container};
 use crate::resources::{ContainerType, Containers, Strategy};
+use crate::validate::MeshImages;
 use sallyport_policy::Glob;
 
 /// Within an object, containers are added first, then fields are filled in all of them, then patches are applied.
@@ -154,6 +155,8 @@ pub(crate) struct Subject<'o> {
     pub(crate) object: &'o mut Value,
     pub(crate) kind: Option<PodBearing>,
     pub(crate) reach: Reach<'o>,
+    /// The images of a mesh's own containers.
+    pub(crate) mesh_images: &'o MeshImages,
 }
 
 impl Subject<'_> {

@@ -182,6 +182,20 @@ impl<'o> PodMut<'o> {
             }
         }
     }
+
+    /// Calls `each` with every container of this name, a mesh's own too.
+    pub(crate) fn for_each_named(&mut self, name: &str, mut each: impl FnMut(ContainerMut<'_>)) {
+        let Some(spec) = self.spec() else { return };
+        for list in CONTAINER_LISTS {
+            let elements = spec.get_mut(list.field()).and_then(Value::as_array_mut).into_iter().flatten();
+            for fields in elements.filter_map(Value::as_object_mut) {
+                if get_str(fields, &["name"]) == Some(name) {
+                    let kind = container_type(list, fields);
+                    each(ContainerMut { fields, kind, path: ContainerPath { list, name: name.to_owned() } });
+                }
+            }
+        }
+    }
 }
 
 /// The names of a pod's ephemeral containers.

@@ -49,7 +49,7 @@ pub struct Rule {
 pub fn registration(set: &PolicySet, call: Call, share: FailurePolicy, served: &[Served]) -> Registration {
     let policies = || set.policies().iter().filter(|policy| policy.failure_policy == share);
     let mut operations: BTreeMap<(&str, &str), BTreeSet<Operation>> = BTreeMap::new();
-    let mut namespaces = Some(BTreeSet::new());
+    let mut namespaces: Option<BTreeSet<String>> = Some(BTreeSet::new());
     for policy in policies() {
         let mut wants = false;
         for resource in served {
@@ -67,6 +67,14 @@ pub fn registration(set: &PolicySet, call: Call, share: FailurePolicy, served: &
             namespaces = namespaces.zip(policy.scope.only_namespaces()).map(|(mut all, named)| {
                 all.extend(named.into_iter().map(str::to_owned));
                 all
+            });
+        }
+    }
+    if call == Call::Mutate && share == FailurePolicy::Fail {
+        for namespace in set.namespaces_of_keys() {
+            operations.entry(("", "pods")).or_default().insert(Operation::Create);
+            namespaces.iter_mut().for_each(|named| {
+                named.insert(namespace.to_owned());
             });
         }
     }

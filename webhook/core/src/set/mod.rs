@@ -6,7 +6,7 @@ mod index;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::compile::{Facts, Policy};
+use crate::compile::{CompiledEntry, Facts, Policy};
 use crate::exceptions::Exception;
 use crate::traffic::TrafficSelector;
 use crate::validate::{MeshImage, MeshImages};
@@ -21,6 +21,8 @@ pub struct PolicySet {
     out_of_reach: Vec<String>,
     exceptions: HashMap<String, Vec<Exception>>,
     traffic: Vec<TrafficSelector>,
+    /// What traffic policies have the proxies of their own namespace given, by that namespace.
+    keys: HashMap<String, Vec<CompiledEntry>>,
     mesh_images: MeshImages,
     judges: bool,
     reads_managed_fields: bool,
@@ -49,6 +51,7 @@ impl PolicySet {
             out_of_reach: NAMESPACES_OUT_OF_REACH.map(str::to_owned).to_vec(),
             exceptions: HashMap::new(),
             traffic: Vec::new(),
+            keys: HashMap::new(),
             mesh_images: MeshImages::default(),
             judges,
             reads_managed_fields,
@@ -80,9 +83,17 @@ impl PolicySet {
         all.filter(move |exception| seen.insert((exception.namespace(), exception.name())))
     }
 
-    /// The set that knows these traffic policies, for `requireTraffic`.
+    /// The set that knows these traffic policies: for `requireTraffic`, and to give proxies the keys that they need.
     #[must_use]
-    pub fn knowing(mut self, traffic: Vec<TrafficSelector>) -> Self {
+    pub fn knowing(mut self, mut traffic: Vec<TrafficSelector>) -> Self {
+        // What an object is given must not hang on the order in which they were read.
+        traffic.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+        self.keys.clear();
+        for policy in traffic.iter().filter(|policy| !policy.keys.is_empty()) {
+            // A pod can have Secrets of its own namespace only, so that of a policy for the whole mesh too.
+            let entries = self.keys.entry(policy.namespace.clone()).or_default();
+            entries.push(CompiledEntry::of_traffic(policy));
+        }
         self.traffic = traffic;
         self
     }
@@ -113,9 +124,20 @@ impl PolicySet {
         self.exceptions.get(policy).into_iter().flatten()
     }
 
-    /// The traffic policies that there are.
-    pub(crate) fn traffic(&self) -> &[TrafficSelector] {
+    /// The traffic policies that there are, in the order of their namespaces and names.
+    #[must_use]
+    pub fn traffic(&self) -> &[TrafficSelector] {
         &self.traffic
+    }
+
+    /// What traffic policies have the proxies of a namespace given.
+    pub(crate) fn keys(&self, namespace: &str) -> &[CompiledEntry] {
+        self.keys.get(namespace).map_or(&[], Vec::as_slice)
+    }
+
+    /// The namespaces whose proxies are given keys.
+    pub(crate) fn namespaces_of_keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.keys().map(String::as_str)
     }
 
     /// The meshes' own images.

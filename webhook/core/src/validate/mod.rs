@@ -20,7 +20,7 @@ mod spread;
 pub(crate) use cel::CelCheck;
 pub(crate) use image_reference::ImageReference;
 pub(crate) use images::Images;
-pub(crate) use mesh::MeshImages;
+pub(crate) use mesh::{ISTIO_PROXY, MeshImages, awaits_injection, is_mesh_s_own};
 pub use mesh::{MESH_IMAGES, MeshImage, NotAMeshImage};
 pub(crate) use metadata::RequiredMetadata;
 pub(crate) use pod_security::PodSecurity;

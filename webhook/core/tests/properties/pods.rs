@@ -59,7 +59,7 @@ const INIT_NAMES: [&str; 6] = ["i", "j", "native", "shipper", "istio-init", "lin
 fn spec() -> impl Strategy<Value = Value> {
     let system = select(vec![None, None, Some("linux"), Some("windows")]);
     let containers = subsequence(NAMES.to_vec(), 1..=4).prop_flat_map(|names| {
-        let each: Vec<_> = names.into_iter().map(|name| container(name, true)).collect();
+        let each: Vec<_> = names.into_iter().map(|name| container_or_proxy(name).boxed()).collect();
         each
     });
     let init = subsequence(INIT_NAMES.to_vec(), 0..=3).prop_flat_map(|names| {
@@ -184,6 +184,24 @@ fn security_context(of_pod: bool) -> impl Strategy<Value = Value> {
         }
         context
     })
+}
+
+/// Istio's proxy as its injector adds it, now and then, where that is the name.
+fn container_or_proxy(name: &'static str) -> impl Strategy<Value = Value> {
+    let env = subsequence(
+        vec![
+            json!({"name": "TRUST_DOMAIN", "value": "cluster.local"}),
+            json!({"name": "SALLYPORT_KEY_shop__keys__one", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "one"}}}),
+            json!({"name": "SALLYPORT_KEY_shop__keys__two", "valueFrom": {"secretKeyRef": {"name": "own", "key": "two"}}}),
+        ],
+        0..=3,
+    );
+    let proxy = option::of(env).prop_map(move |env| {
+        json!({"name": name, "image": "docker.io/istio/proxyv2:1.30.0", "imagePullPolicy": "IfNotPresent",
+            "args": ["proxy", "sidecar"], "env": env})
+    });
+    let weight = if name == "istio-proxy" { 3 } else { 0 };
+    prop_oneof![1 => container(name, true), weight => proxy]
 }
 
 fn container(name: &'static str, main: bool) -> impl Strategy<Value = Value> {

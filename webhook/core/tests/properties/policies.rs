@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
-use sallyport_admission::PolicySet;
+use sallyport_admission::{PolicySet, TrafficSelector};
 use serde_json::{Value, json};
 
 use crate::pods::NOT_READY;
@@ -81,6 +81,8 @@ pub(crate) fn changing_actions() -> Vec<Value> {
         json!({"when": "true", "patch": [{"op": "add", "path": "/spec/tolerations/-", "value": {"key": "again", "operator": "Exists"}}]}),
         json!({"when": "!object.spec.?tolerations.orValue([]).exists(t, t.?key.orValue('') == 'once')",
             "patch": [{"op": "add", "path": "/spec/tolerations/-", "value": {"key": "once", "operator": "Exists"}}]}),
+        json!({"when": "object.spec.containers.exists(c, c.name == 'istio-proxy' && c.?env.orValue([]).size() > 2)",
+            "patch": [{"op": "add", "path": "/metadata/annotations/example.com~1keys", "value": "seen"}]}),
         json!({"when": "has(object.metadata.labels) && 'x' in object.metadata.labels && object.metadata.labels.x == 'one'",
             "patch": [{"op": "replace", "path": "/metadata/labels/x", "value": "two"}]}),
         json!({"when": "has(object.metadata.labels) && 'x' in object.metadata.labels && object.metadata.labels.x == 'two'",
@@ -109,6 +111,17 @@ pub(crate) fn set_of(actions: Vec<Value>, strategy: Option<&'static str>) -> Pol
 
 type Entry = (Value, Option<&'static str>, Option<Value>, Option<(&'static str, Value)>, &'static str);
 
+/// Two TrafficPolicies with keys in Secrets, one of which they share.
+fn traffic() -> Vec<TrafficSelector> {
+    let policies = json!([
+        {"namespace": "shop", "name": "tokens", "selector": {}, "jwt": true,
+            "secrets": [{"name": "keys", "key": "one"}, {"name": "keys", "key": "two"}]},
+        {"namespace": "shop", "name": "of-the-shop", "selector": {"matchLabels": {"app": "shop"}}, "jwt": true,
+            "secrets": [{"name": "keys", "key": "two"}, {"name": "more", "key": "three"}]},
+    ]);
+    policies.as_array().into_iter().flatten().map(reading::traffic).collect()
+}
+
 fn set(policies: Vec<Vec<Entry>>) -> PolicySet {
     let policies = policies.into_iter().enumerate().map(|(number, entries)| {
         let entries: Vec<Value> = entries
@@ -134,7 +147,7 @@ fn set(policies: Vec<Vec<Entry>>) -> PolicySet {
             "spec": {"match": {"kinds": ["Pod"]}, "mutate": entries}
         }))
     });
-    PolicySet::new(policies.collect())
+    PolicySet::new(policies.collect()).knowing(traffic())
 }
 
 fn selection() -> impl Strategy<Value = Option<Value>> {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use sallyport_admission::resources::WorkloadPolicySpec;
-use sallyport_admission::{GroupVersionKind, Policy, PolicySet, Request};
+use sallyport_admission::{GroupVersionKind, Policy, PolicySet, Request, SecretKey, TrafficSelector};
+use sallyport_policy::{Diagnostics, FieldPath, LabelSelector, secret_variable};
 use serde_json::{Value, json};
 
 /// The documents of a YAML stream.
@@ -32,6 +33,36 @@ pub(crate) fn policy(document: &Value) -> Policy {
 /// A set of the WorkloadPolicies of a YAML stream.
 pub(crate) fn policy_set(text: &str) -> PolicySet {
     PolicySet::new(policies(text))
+}
+
+/// What is known of a TrafficPolicy: `namespace`, `name`, `selector` (none: targetRefs), `meshWide`, `shadow`,
+/// `rateLimits`, `jwt`, and `secrets` as a list of `{name, key}`.
+pub(crate) fn traffic(document: &Value) -> TrafficSelector {
+    let text = |value: &Value, field: &str| value[field].as_str().unwrap_or_default().to_owned();
+    let is = |field: &str| document[field] == true;
+    let mut found = Diagnostics::default();
+    let selector = document.get("selector").map(|selector| {
+        let selector: LabelSelector =
+            serde_json::from_value(selector.clone()).expect("the selector can be read");
+        selector.compile(&FieldPath::of("selector"), &mut found)
+    });
+    assert!(found.is_empty(), "{found:?}");
+    let namespace = text(document, "namespace");
+    let secrets = document["secrets"].as_array().into_iter().flatten();
+    let keys = secrets.map(|of| {
+        let (secret, key) = (text(of, "name"), text(of, "key"));
+        SecretKey { variable: secret_variable(&namespace, &secret, &key), secret, key }
+    });
+    TrafficSelector {
+        keys: keys.collect(),
+        name: text(document, "name"),
+        selector,
+        mesh_wide: is("meshWide"),
+        enforced: !is("shadow"),
+        rate_limits: is("rateLimits"),
+        jwt: is("jwt"),
+        namespace,
+    }
 }
 
 /// The request that creates `object`.

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use sallyport_admission::registration::{Call, Registration, Served, registration};
 use sallyport_admission::resources::FailurePolicy;
-use sallyport_admission::{Context, GroupVersionKind, Operation, mutate, validate};
+use sallyport_admission::{
+    Context, GroupVersionKind, Operation, PolicySet, Request, TrafficSelector, mutate, validate,
+};
 use serde_json::{Value, json};
 
-use crate::{bad_pod, deployment, policy, set, update};
+use crate::{bad_pod, deployment, policy, reading, set, update};
 
 /// As discovery has them: resource, kind and verbs, the writing ones being `c`reate, `u`pdate, `d`elete, `-` none.
 const SERVED: [(&str, &str, &str, &str); 23] = [
@@ -188,6 +190,35 @@ fn namespaces_narrow_what_is_asked_about_where_every_policy_names_its_own() {
     assert_eq!(namespaces(&[shop, label]), named(&["shop"]));
 }
 
+/// A TrafficPolicy of the namespace bank that needs a key.
+fn traffic() -> TrafficSelector {
+    let secrets = json!([{"name": "keys", "key": "k"}]);
+    reading::traffic(
+        &json!({"namespace": "bank", "name": "tokens", "selector": {}, "jwt": true, "secrets": secrets}),
+    )
+}
+
+#[test]
+fn pods_are_asked_about_where_their_proxies_need_keys() {
+    let asked = |set: PolicySet, call, share| registration(&set, call, share, &served());
+    let alone = || set(&[]).knowing(vec![traffic()]);
+    let given = asked(alone(), Call::Mutate, FailurePolicy::Fail);
+    assert_eq!(lines(&given), [":pods CREATE"]);
+    assert_eq!(given.namespaces, Some(BTreeSet::from(["bank".to_owned()])));
+    assert_eq!(asked(alone(), Call::Mutate, FailurePolicy::Ignore).rules, []);
+    assert_eq!(asked(alone(), Call::Validate, FailurePolicy::Fail).rules, []);
+    let keyless = TrafficSelector { keys: Vec::new(), ..traffic() };
+    assert_eq!(asked(set(&[]).knowing(vec![keyless]), Call::Mutate, FailurePolicy::Fail).rules, []);
+    // Beside policies about other namespaces, and about all.
+    let mut label = giving("p", json!({"match": {"kinds": ["Pod"], "namespaces": ["shop"]}}));
+    label["spec"]["mutate"] = json!([{"name": "label", "metadata": {"labels": {"a": "b"}}}]);
+    let beside = asked(set(&[label.clone()]).knowing(vec![traffic()]), Call::Mutate, FailurePolicy::Fail);
+    assert_eq!(beside.namespaces, Some(["bank", "shop"].map(str::to_owned).into()));
+    label["spec"]["match"] = json!({"kinds": ["Pod"]});
+    let beside = asked(set(&[label]).knowing(vec![traffic()]), Call::Mutate, FailurePolicy::Fail);
+    assert_eq!(beside.namespaces, None);
+}
+
 /// Whatever is decided about is asked about.
 #[test]
 fn no_policy_has_a_say_in_what_is_not_asked_about() {
@@ -205,16 +236,18 @@ fn no_policy_has_a_say_in_what_is_not_asked_about() {
                 let named = json!({"name": "named", "cel": {"expression": "false", "message": "no"}});
                 policy["spec"]["validate"] = json!([named]);
                 policy["spec"]["mutate"] = json!([{"name": "label", "metadata": {"labels": {"a": "b"}}}]);
-                let set = set(&[policy]);
+                let set = set(&[policy]).knowing(vec![traffic()]);
                 for resource in &served {
-                    for request in requests(resource) {
+                    for request in requests(resource).into_iter().flat_map(in_shop_and_bank) {
                         let asked = |call| {
                             let registration = registration(&set, call, FailurePolicy::Fail, &served);
-                            registration.rules.iter().any(|rule| {
-                                rule.group == resource.group
-                                    && rule.resources.contains(&resource.resource)
-                                    && rule.operations.contains(&request.operation)
-                            })
+                            let is_there = |names: &BTreeSet<String>| names.contains(&request.namespace);
+                            registration.namespaces.as_ref().is_none_or(is_there)
+                                && registration.rules.iter().any(|rule| {
+                                    rule.group == resource.group
+                                        && rule.resources.contains(&resource.resource)
+                                        && rule.operations.contains(&request.operation)
+                                })
                         };
                         let context = Context::default();
                         let refused = !validate(&set, &request, &context).allowed;
@@ -231,8 +264,18 @@ fn no_policy_has_a_say_in_what_is_not_asked_about() {
     assert!(decided > 100, "{decided}");
 }
 
+/// The request in another namespace too, of a pod whose proxy has been injected.
+fn in_shop_and_bank(request: Request) -> [Request; 2] {
+    let mut in_bank = request.clone();
+    in_bank.namespace = "bank".to_owned();
+    if let Some(containers) = in_bank.object.pointer_mut("/spec/containers").and_then(Value::as_array_mut) {
+        containers.push(json!({"name": "istio-proxy", "image": "docker.io/istio/proxyv2:1.30.0"}));
+    }
+    [request, in_bank]
+}
+
 /// Requests as the API server makes them of this resource.
-fn requests(resource: &Served) -> Vec<sallyport_admission::Request> {
+fn requests(resource: &Served) -> Vec<Request> {
     let mut object = match resource.kind.kind.as_str() {
         "Deployment" => deployment(&bad_pod()),
         "Job" | "CronJob" | "PodTemplate" => return Vec::new(),

@@ -17,6 +17,9 @@ use serde_json::Value;
 
 use crate::object::{ContainerList, Fields, get, get_list, get_str};
 
+/// The name of Istio's proxy, a sidecar's and a gateway's.
+pub(crate) const ISTIO_PROXY: &str = "istio-proxy";
+
 /// The containers that injectors add.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -33,7 +36,7 @@ enum Kind {
 impl Kind {
     fn of(name: &str) -> Option<Self> {
         match name {
-            "istio-proxy" => Some(Self::IstioProxy),
+            ISTIO_PROXY => Some(Self::IstioProxy),
             "istio-init" | "istio-validation" => Some(Self::IstioInit),
             "linkerd-proxy" => Some(Self::LinkerdProxy),
             "linkerd-init" => Some(Self::LinkerdInit),
@@ -70,7 +73,7 @@ pub(crate) fn redirects_traffic(list: ContainerList, container: &Fields, images:
 /// of what runs in it.
 pub(crate) fn awaits_injection(list: ContainerList, container: &Fields) -> bool {
     list != ContainerList::Ephemeral
-        && get_str(container, &["name"]) == Some("istio-proxy")
+        && get_str(container, &["name"]) == Some(ISTIO_PROXY)
         && get_str(container, &["image"]) == Some("auto")
         && program::is_mesh_s_own(Kind::IstioProxy, container)
 }

@@ -3,6 +3,7 @@
 //! Each kind of container has a list. To name instead what is harmful would be to know every library of the image: a
 //! variable of iptables, of glibc or of OpenSSL names what is loaded as well as `LD_PRELOAD` does.
 
+use sallyport_policy::SECRET_VARIABLE_PREFIX;
 use serde_json::{Map, Value};
 
 use super::proxy_config::is_injected;
@@ -99,7 +100,8 @@ fn is_variable(kind: Kind, variable: &Value) -> bool {
     match kind {
         Kind::IstioProxy => match ISTIO_PROXY.iter().find(|(own, _)| *own == name) {
             Some((_, what)) => holds(variable, *what),
-            None => is_metadata(),
+            // Only the filter reads them. Whether they hold what they should, the rule `requireTraffic` says.
+            None => is_metadata() || name.starts_with(SECRET_VARIABLE_PREFIX),
         },
         Kind::IstioInit => is_metadata(),
         // Linkerd's are made of each other, and of fields.

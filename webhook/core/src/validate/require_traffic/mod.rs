@@ -4,6 +4,7 @@
 //! to leave the proxy out, to leave ports out of its redirection, or to run another one; each of these is refused.
 
 mod proxy_annotations;
+mod proxy_keys;
 mod proxy_volumes;
 mod redirection;
 
@@ -44,10 +45,7 @@ impl RequireTraffic {
     /// Whether TrafficPolicies that do what is asked select the pod.
     fn judge_selection(&self, pod: Pod<'_>, subject: &Subject<'_>, report: &mut Report) {
         let namespace = subject.request().namespace.as_str();
-        let selects = |policy: &&TrafficSelector| {
-            (policy.mesh_wide || policy.namespace == namespace)
-                && policy.selector.matches(|key| pod.label(key))
-        };
+        let selects = |policy: &&TrafficSelector| policy.selects(namespace, |key| pod.label(key));
         let selecting = || subject.traffic.iter().filter(selects);
         let asked: [(bool, Has, &str); 2] = [
             (self.rate_limits, |policy| policy.rate_limits, "rate limits"),
@@ -91,7 +89,7 @@ impl Rule for RequireTraffic {
         proxy_volumes::judge(pod, report);
         judge_router(pod, report);
         for container in pod.named_containers() {
-            judge_container(&container, subject.mesh_images, report);
+            judge_container(&container, subject, report);
         }
     }
 }
@@ -167,12 +165,15 @@ fn judge_router(pod: Pod<'_>, report: &mut Report) {
 
 const STANDS: &str = "so that the redirection to the proxy stands";
 
-fn judge_container(container: &Container<'_>, mesh_images: &MeshImages, report: &mut Report) {
+fn judge_container(container: &Container<'_>, subject: &Subject<'_>, report: &mut Report) {
     let list = container.path.list;
-    let is_own = is_mesh_s_own(list, container.fields, mesh_images);
+    let is_own = is_mesh_s_own(list, container.fields, subject.mesh_images);
     let is_proxy_s = is_own || awaits_injection(list, container.fields);
     if is_own {
         redirection::judge(container, report);
+    }
+    if is_proxy_s {
+        proxy_keys::judge(container, &subject.request().namespace, report);
     }
     if !is_proxy_s {
         proxy_volumes::judge_mounts(container, report);
