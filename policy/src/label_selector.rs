@@ -144,6 +144,20 @@ enum Test {
     DoesNotExist,
 }
 
+impl Test {
+    /// Whether a label that meets this meets the other too.
+    fn implies(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::In(known), Self::In(wanted)) => known.is_subset(wanted),
+            (Self::In(known), Self::NotIn(unwanted)) => known.is_disjoint(unwanted),
+            (Self::NotIn(known), Self::NotIn(unwanted)) => unwanted.is_subset(known),
+            (Self::DoesNotExist, Self::NotIn(_) | Self::DoesNotExist)
+            | (Self::In(_) | Self::Exists, Self::Exists) => true,
+            _ => false,
+        }
+    }
+}
+
 impl Selector {
     /// Whether the labels, whose values `get` returns, meet every requirement.
     pub fn matches<'a>(&self, get: impl Fn(&str) -> Option<&'a str>) -> bool {
@@ -163,6 +177,33 @@ impl Selector {
             }
             _ => None,
         })
+    }
+
+    /// What meets both.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self(self.0.iter().chain(&other.0).cloned().collect())
+    }
+
+    /// Whether it is certain that whatever `narrower` matches, this matches too. Each requirement must follow from one of
+    /// the other's on the same label.
+    #[must_use]
+    pub fn covers(&self, narrower: &Self) -> bool {
+        let follows = |wanted: &Requirement| {
+            let mut known = narrower.0.iter().filter(|known| known.key == wanted.key);
+            known.any(|known| known.test.implies(&wanted.test))
+        };
+        self.0.iter().all(follows)
+    }
+
+    /// Whether it is certain that nothing is matched by both: they ask for different values of one label.
+    #[must_use]
+    pub fn excludes(&self, other: &Self) -> bool {
+        let contradicts = |a: &Requirement, b: &Requirement| match (&a.test, &b.test) {
+            (Test::In(a), Test::In(b)) => a.is_disjoint(b),
+            _ => false,
+        };
+        self.0.iter().any(|a| other.0.iter().any(|b| a.key == b.key && contradicts(a, b)))
     }
 
     /// The keys of the labels that the verdict depends on; one may come more than once.
@@ -253,6 +294,44 @@ mod tests {
         }));
         assert_eq!(selector.required_pairs().collect::<Vec<_>>(), [("a", "x"), ("b", "y")]);
         assert_eq!(selector.keys().collect::<Vec<_>>(), ["a", "b", "c", "d"]);
+    }
+
+    /// Every pair of selectors of one or two requirements on two labels, over everything that these may be.
+    #[test]
+    fn what_is_said_of_two_selectors_is_true_of_all_labels() {
+        let requirement = |key: &str| {
+            let lists = [["x"].as_slice(), &["y"], &["x", "y"]].into_iter();
+            let of_values = lists.flat_map(|values| ["In", "NotIn"].map(|operator| (operator, values)));
+            let all = of_values.chain([("Exists", [].as_slice()), ("DoesNotExist", &[])]);
+            let json = |(operator, values)| json!({"key": key, "operator": operator, "values": values});
+            all.map(json).collect::<Vec<_>>()
+        };
+        let (a, b) = (requirement("a"), requirement("b"));
+        let single = a.iter().map(|a| json!([a]));
+        let double = a.iter().flat_map(|a| b.iter().map(move |b| json!([a, b])));
+        let selectors = single.chain(double).chain([json!([])]);
+        let selectors: Vec<Selector> =
+            selectors.map(|all| compile(json!({"matchExpressions": all})).0).collect();
+        let values = [None, Some("x"), Some("y"), Some("z")];
+        let (mut covering, mut excluding) = (0, 0);
+        for one in &selectors {
+            assert!(one.covers(one), "{one:?}");
+            for other in &selectors {
+                for (a, b) in values.iter().flat_map(|a| values.iter().map(move |b| (*a, *b))) {
+                    let get = |key: &str| if key == "a" { a } else { b };
+                    let (ours, theirs) = (one.matches(get), other.matches(get));
+                    assert!(!one.covers(other) || ours || !theirs, "{one:?} covers {other:?}: {a:?} {b:?}");
+                    assert!(
+                        !one.excludes(other) || !(ours && theirs),
+                        "{one:?} excludes {other:?}: {a:?} {b:?}"
+                    );
+                    assert_eq!(one.and(other).matches(get), ours && theirs);
+                }
+                covering += u32::from(one.covers(other));
+                excluding += u32::from(one.excludes(other));
+            }
+        }
+        assert!(covering > 500 && excluding > 100, "{covering} {excluding}");
     }
 
     #[test]

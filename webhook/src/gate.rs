@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
 
-use sallyport_admission::{Awaited, Context, Decision, Finding, Mode, Request, Source, mutate, validate};
-use sallyport_policy::{GROUP, Severity};
+use sallyport_admission::{Awaited, Context, Mode, Request, mutate, validate};
 
-use crate::policies::{InForce, load};
+use crate::own_resources::check;
+use crate::policies::InForce;
 use crate::server::{Gate, Judgement, Share};
-use crate::source::{SourceText, parse};
 
 /// Where the policies in force come from.
 pub trait Policies: std::fmt::Debug + Send + Sync {
@@ -33,13 +32,15 @@ pub struct PolicyGate {
     /// Whether policies were ever in force that look at who set which field. It stays, so that a call that began before
     /// they came sees that they did.
     managed_fields_were_read: AtomicBool,
+    /// Who attaches the filter to proxies; where nobody does, nothing of it is guarded.
+    account: Option<String>,
 }
 
 impl PolicyGate {
-    /// A gate over these policies.
+    /// A gate over these policies, of a Sallyport that is this user of the API server's, where it is one.
     #[must_use]
-    pub fn new(policies: Arc<dyn Policies>) -> Self {
-        Self { policies, managed_fields_were_read: AtomicBool::new(false) }
+    pub fn new(policies: Arc<dyn Policies>, account: Option<String>) -> Self {
+        Self { policies, managed_fields_were_read: AtomicBool::new(false), account }
     }
 
     /// The policies in force.
@@ -75,31 +76,7 @@ impl Gate for PolicyGate {
     }
 
     fn check_resource(&self, request: &Request) -> Judgement {
-        let mut decision = Decision { allowed: true, ..Decision::default() };
-        if request.kind.group != GROUP || request.object.is_null() {
-            return decision.into();
-        }
-        // The very code that reads files, so that both say the same of the same resource.
-        let text = SourceText::of_value("request", &request.object);
-        let (documents, errors) = parse(&Arc::new(text));
-        let loaded = load(documents, &errors);
-        let finding = |path: String, message: String| Finding {
-            source: Source::whole(&request.name),
-            mode: Mode::Enforce,
-            path,
-            message,
-        };
-        decision.warnings.extend(loaded.not_in_force().map(|message| finding(String::new(), message)));
-        for located in loaded.findings {
-            let diagnostic = located.diagnostic;
-            let found = finding(diagnostic.path.to_string(), diagnostic.message);
-            match diagnostic.severity {
-                Severity::Error => decision.violations.push(found),
-                Severity::Warning => decision.warnings.push(found),
-            }
-        }
-        decision.allowed = decision.violations.is_empty();
-        decision.into()
+        check(&self.policies.current(), self.account.as_deref(), request).into()
     }
 
     fn reads_managed_fields(&self) -> bool {

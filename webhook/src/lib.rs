@@ -6,6 +6,7 @@ mod cluster;
 pub mod crds;
 mod filter;
 pub mod gate;
+mod own_resources;
 mod plain;
 pub mod policies;
 pub mod server;

@@ -17,7 +17,7 @@ use crate::{answer, input, source};
 static GATE: LazyLock<PolicyGate> = LazyLock::new(|| {
     let opened =
         Store::open(Vec::new(), Settings::default()).unwrap_or_else(|_| panic!("no policies are right"));
-    PolicyGate::new(Arc::new(opened.store))
+    PolicyGate::new(Arc::new(opened.store), None)
 });
 
 pub(crate) fn run(bytes: &[u8]) -> bool {

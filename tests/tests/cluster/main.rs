@@ -11,6 +11,7 @@ use sallyport_tests::replica::{condition, install, rights};
 use serde_json::{Value, json};
 
 mod certificates;
+mod guards;
 mod load;
 mod policies;
 mod recovery;

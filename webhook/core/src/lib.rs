@@ -15,6 +15,7 @@ mod decide;
 mod decision;
 mod difference;
 mod exceptions;
+pub mod guard;
 mod mutate;
 mod object;
 pub mod offline;

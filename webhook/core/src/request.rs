@@ -128,6 +128,8 @@ pub struct Namespace {
     pub name: String,
     /// Its labels. The API server always sets `kubernetes.io/metadata.name` to the name.
     pub labels: BTreeMap<String, String>,
+    /// Whether it is being deleted, with all that is in it.
+    pub terminating: bool,
 }
 
 impl Namespace {
@@ -136,6 +138,6 @@ impl Namespace {
     pub fn named(name: impl Into<String>) -> Self {
         let name = name.into();
         let labels = BTreeMap::from([("kubernetes.io/metadata.name".to_owned(), name.clone())]);
-        Self { name, labels }
+        Self { name, labels, terminating: false }
     }
 }

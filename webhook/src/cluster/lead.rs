@@ -58,6 +58,8 @@ pub(crate) struct Leader {
     pub(crate) target: Target,
     pub(crate) spared: BTreeSet<String>,
     pub(crate) timeout_seconds: i32,
+    /// Whom the API server takes Sallyport for.
+    pub(crate) account: String,
     /// The ClusterRole with which the configurations are to be removed.
     pub(crate) owner: Option<String>,
     pub(crate) metrics: Metrics,

@@ -5,6 +5,7 @@
 //! certificates, keeps the webhook configurations ([`registration`]), attaches the filter to the mesh's proxies ([`attach`]),
 //! and says what has become of each policy ([`status`]).
 
+mod account;
 mod attach;
 mod certificates;
 mod changes;
@@ -21,6 +22,7 @@ mod policies;
 mod registration;
 mod status;
 
+pub(crate) use account::account;
 pub(crate) use attach::Attaching;
 pub(crate) use certificates::{Lifetimes, Secrets};
 pub(crate) use connect::connect;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use futures_util::{Stream, StreamExt as _};
 use k8s_openapi::api::core::v1::Namespace as ApiNamespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch_objects};
@@ -290,7 +291,7 @@ impl Policies {
                 format!("the labels of namespace {name} can't be read")
             })?;
         if let Some(found) = found {
-            let found = Arc::new(namespace(name, found.metadata.labels.unwrap_or_default()));
+            let found = Arc::new(namespace(name, found.metadata));
             let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
             learned.insert(name.to_owned(), (Instant::now(), Arc::clone(&found)));
             self.current.rcu(|current| {
@@ -342,8 +343,8 @@ impl Mirrors {
     fn take_namespace(&mut self, event: watcher::Result<Event<PartialObjectMeta<ApiNamespace>>>) {
         let Ok(event) = self.heard(None, event) else { return };
         self.namespaces_changed |= self.namespaces.take(event, |key, object, before| {
-            let made = namespace(&key.name, object.metadata.labels.unwrap_or_default());
-            before.filter(|before| before.labels == made.labels).unwrap_or_else(|| Arc::new(made))
+            let made = namespace(&key.name, object.metadata);
+            before.filter(|before| **before == made).unwrap_or_else(|| Arc::new(made))
         });
     }
 
@@ -431,8 +432,9 @@ fn follow_one(kind: Kind, object: DynamicObject, before: Option<Arc<Followed>>) 
     Arc::new(Followed { created, generation, uid, latest, in_force, status })
 }
 
-fn namespace(name: &str, labels: BTreeMap<String, String>) -> Namespace {
+fn namespace(name: &str, metadata: ObjectMeta) -> Namespace {
     let mut namespace = Namespace::named(name);
-    namespace.labels.extend(labels);
+    namespace.labels.extend(metadata.labels.unwrap_or_default());
+    namespace.terminating = metadata.deletion_timestamp.is_some();
     namespace
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sallyport_policy::{Diagnostics, FieldPath, check_label_key, check_label_value};
+use sallyport_policy::{Diagnostics, FieldPath, LabelSelector, Selector, check_label_key, check_label_value};
 use serde_json::Value;
 
 use super::Facts;
@@ -67,6 +67,13 @@ impl Conditions {
     /// Whether no object can meet both: they ask for different values of one label.
     pub(crate) fn exclude_each_other(&self, other: &Self) -> bool {
         self.labels.iter().any(|(key, value)| other.labels.get(key).is_some_and(|theirs| theirs != value))
+    }
+
+    /// The labels that the object must have.
+    pub(crate) fn selector(&self) -> Selector {
+        let labels = LabelSelector { match_labels: self.labels.clone(), ..LabelSelector::default() };
+        // What is wrong with them was found when they were compiled.
+        labels.compile(&FieldPath::of("labels"), &mut Diagnostics::default())
     }
 
     /// Whether an expression decides, so that nothing is known before it is evaluated.

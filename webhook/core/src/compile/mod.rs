@@ -24,7 +24,7 @@ pub(crate) use validate_entry::CompiledRule;
 
 use crate::object::Reads;
 use crate::resources::{ControllerHandling, ExceptionRules, FailurePolicy, WorkloadPolicySpec};
-use crate::validate::About;
+use crate::validate::{About, RequireTraffic};
 use crate::{List, Mode, NAMESPACES_OUT_OF_REACH, Source};
 
 /// A WorkloadPolicy that is right, ready to decide with.
@@ -183,6 +183,12 @@ impl Policy {
             (rule.mode, rule.fails_closed) = (Mode::Enforce, closed);
         }
         self.failure_policy = failure_policy(self.given_failure_policy, &self.mutations, &self.rules);
+    }
+
+    /// Its entries in mode Enforce that ask for TrafficPolicies, each with what it asks for.
+    pub(crate) fn requirements(&self) -> impl Iterator<Item = (&CompiledRule, &RequireTraffic)> {
+        let enforced = self.rules.iter().filter(|rule| rule.mode == Mode::Enforce);
+        enforced.filter_map(|rule| Some((rule, rule.rule.required_traffic()?)))
     }
 
     /// How many mutation entries the policy has.

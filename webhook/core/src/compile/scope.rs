@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::KindPattern;
 use super::conditions::expression;
 use crate::cel::{Budget, EvaluationError, Expression, Scope as CelScope};
-use crate::object::{Keys, Reads, get_str};
+use crate::object::{Keys, PodBearing, Reads, get_str};
 use crate::resources::Scope;
 use crate::{GroupVersionKind, Namespace, Operation, Request};
 
@@ -193,6 +193,32 @@ impl CompiledScope {
     pub(crate) fn may_hold(&self, gvk: &GroupVersionKind, namespace: &str) -> bool {
         self.kinds.iter().any(|kind| kind.matches(gvk))
             && (self.namespaces.is_empty() || self.namespaces.iter().any(|glob| glob.matches(namespace)))
+    }
+
+    /// Whether pods of a namespace may be in it, where of the namespace's labels this is known.
+    pub(crate) fn may_hold_pods_of(&self, name: &str, namespace: Option<&Namespace>) -> bool {
+        self.may_hold_pod()
+            && (self.namespaces.is_empty() || self.namespaces.iter().any(|glob| glob.matches(name)))
+            && namespace.is_none_or(|namespace| self.selects_namespace(namespace))
+    }
+
+    /// Whether every pod of a namespace is in it for certain, whoever creates it.
+    pub(crate) fn holds_all_pods_of(&self, namespace: &Namespace) -> bool {
+        let pod = PodBearing::Pod.group_version_kind();
+        (self.kinds.is_empty() || self.kinds.iter().any(|kind| kind.matches(&pod)))
+            && (self.namespaces.is_empty()
+                || self.namespaces.iter().any(|glob| glob.matches(&namespace.name)))
+            && self.selects_namespace(namespace)
+            && self.object_selector.as_ref().is_none_or(Selector::is_empty)
+            && !self.narrows_operations
+            && self.users.is_empty()
+            && self.groups.is_empty()
+            && self.conditions.is_empty()
+    }
+
+    fn selects_namespace(&self, namespace: &Namespace) -> bool {
+        let label = |key: &str| namespace.labels.get(key).map(String::as_str);
+        self.namespace_selector.as_ref().is_none_or(|selector| selector.matches(label))
     }
 
     /// Whether a request may be in both. Selectors and conditions are not looked into.

@@ -4,6 +4,7 @@ mod author;
 mod binding;
 mod controller;
 mod mutation;
+mod relabelling;
 mod update;
 mod validation;
 

@@ -6,7 +6,9 @@ use super::binding::{is_binding, metadata_brought};
 use super::controller::{handling, pod_to_be};
 use super::mutation::is_kept;
 use super::update::{changes_nothing_judged, keeps_template};
-use super::{MIRROR_ANNOTATION, exception, fail, give_up, is_genuine_mirror, is_mirror, matching, subject};
+use super::{
+    MIRROR_ANNOTATION, exception, fail, give_up, is_genuine_mirror, is_mirror, matching, relabelling, subject,
+};
 use crate::compile::{CompiledRule, Facts, Policy};
 use crate::exceptions::Excepted;
 use crate::object::{Pod, PodBearing, Reads};
@@ -63,6 +65,13 @@ pub fn validate(set: &PolicySet, request: &Request, context: &Context<'_>) -> De
             if judged {
                 judge.judge(policy, rule, rule.mode, &place);
             }
+        }
+    }
+    for ended in relabelling::ended_selections(set, request, context) {
+        let is_told = |told: &Finding| (&told.source, &told.path) == (&ended.source, &ended.path);
+        if !judge.decision.violations.iter().any(is_told) {
+            judge.decision.allowed = false;
+            judge.decision.violations.push(ended);
         }
     }
     if let Some(kind) = kind.filter(|kind| *kind != PodBearing::Pod && request.sub_resource.is_empty()) {

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use served::Served;
 
 use crate::Operation;
+use crate::guard::is_attachment;
 use crate::resources::FailurePolicy;
 use crate::set::PolicySet;
 
@@ -79,6 +80,20 @@ pub fn registration(set: &PolicySet, call: Call, share: FailurePolicy, served: &
         }
     }
     Registration { rules: rules(operations), namespaces }
+}
+
+/// The resources that attach the filter to proxies, as far as they are served: what the API server has to ask about so that
+/// nobody else changes them. None while no TrafficPolicy is in force.
+#[must_use]
+pub fn attachments(set: &PolicySet, served: &[Served]) -> Vec<Rule> {
+    let guarded = served.iter().filter(|resource| {
+        !set.traffic().is_empty() && is_attachment(&resource.kind) && resource.sub_resource().is_empty()
+    });
+    let operations = |resource: &Served| {
+        let all = [Operation::Create, Operation::Update, Operation::Delete].into_iter();
+        all.filter(|operation| resource.allows(*operation)).collect()
+    };
+    rules(guarded.map(|it| ((it.group.as_str(), it.resource.as_str()), operations(it))).collect())
 }
 
 /// Resources of one group that are asked about for the same operations are one rule.

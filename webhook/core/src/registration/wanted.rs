@@ -32,7 +32,8 @@ pub(super) fn validating<'p>(policy: &'p Policy, served: &'p Served) -> impl Ite
             && !UNJUDGED.contains(&served.sub_resource())
             && (is_about(policy, served, *operation)
                 || judges_pod_of(policy, served, *operation)
-                || (policy.enforces() && binds_pod_of(policy, served, *operation)))
+                || (policy.enforces() && binds_pod_of(policy, served, *operation))
+                || guards_labels_of(policy, served, *operation))
     })
 }
 
@@ -61,6 +62,16 @@ fn binds_pod_of(policy: &Policy, served: &Served, operation: Operation) -> bool 
         && served.kind.group.is_empty()
         && served.kind.kind == "Binding"
         && is_about_pods(policy)
+}
+
+/// Whether it changes labels by which a TrafficPolicy that the policy requires selects a pod.
+fn guards_labels_of(policy: &Policy, served: &Served, operation: Operation) -> bool {
+    operation == Operation::Update
+        && PodBearing::of(&served.kind) == Some(PodBearing::Pod)
+        && ["", "status"].contains(&served.sub_resource())
+        && policy.scope.operations.contains(&Operation::Create)
+        && is_about_pods(policy)
+        && policy.requirements().next().is_some()
 }
 
 fn is_about_pods(policy: &Policy) -> bool {

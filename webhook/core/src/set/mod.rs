@@ -6,10 +6,10 @@ mod index;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::compile::{CompiledEntry, Facts, Policy};
+use crate::compile::{CompiledEntry, CompiledRule, Facts, Policy};
 use crate::exceptions::Exception;
 use crate::traffic::TrafficSelector;
-use crate::validate::{MeshImage, MeshImages};
+use crate::validate::{MeshImage, MeshImages, RequireTraffic};
 pub use conflict::Conflict;
 use index::Index;
 
@@ -128,6 +128,20 @@ impl PolicySet {
     #[must_use]
     pub fn traffic(&self) -> &[TrafficSelector] {
         &self.traffic
+    }
+
+    /// The entries in mode Enforce that ask for traffic policies, each with its policy and with what it asks for.
+    pub(crate) fn requirements(&self) -> impl Iterator<Item = (&Policy, &CompiledRule, &RequireTraffic)> {
+        let policies = self.policies.iter().map(|policy| &**policy);
+        policies.flat_map(|policy| {
+            policy.requirements().map(move |(rule, requirement)| (policy, rule, requirement))
+        })
+    }
+
+    /// Whether any entry in mode Enforce asks for traffic policies.
+    #[must_use]
+    pub fn requires_traffic(&self) -> bool {
+        self.requirements().next().is_some()
     }
 
     /// What traffic policies have the proxies of a namespace given.

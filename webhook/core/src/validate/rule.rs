@@ -10,6 +10,7 @@ use crate::mutate::Selection;
 use crate::object::{Container, Pod, Reads};
 use crate::secrets::redact_start;
 use crate::traffic::TrafficSelector;
+use crate::validate::RequireTraffic;
 use crate::validate::mesh::{MeshImages, is_mesh_s_own};
 
 /// One rule of a validation entry, compiled.
@@ -27,6 +28,11 @@ pub(crate) trait Rule: Send + Sync + fmt::Debug {
     /// What it has against a container's image, whatever else the pod is.
     fn objections_to_image(&self, _image: &str) -> Vec<String> {
         Vec::new()
+    }
+
+    /// What it asks for of TrafficPolicies, where it is about them.
+    fn required_traffic(&self) -> Option<&RequireTraffic> {
+        None
     }
 
     /// The metadata that its verdict depends on.

@@ -101,7 +101,7 @@ fn requests() -> impl Strategy<Value = (Request, Namespace)> {
                 request.operation = sallyport_admission::Operation::Update;
                 request.old_object = object(&of_old);
             }
-            (request, Namespace { name: name.to_owned(), labels: of_namespace })
+            (request, Namespace { name: name.to_owned(), labels: of_namespace, terminating: false })
         },
     )
 }

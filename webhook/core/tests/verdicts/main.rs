@@ -2,6 +2,7 @@
 
 mod controllers;
 mod exceptions;
+mod guards;
 mod modes;
 mod operations;
 mod registration;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sallyport_admission::registration::{Call, Registration, Served, registration};
+use sallyport_admission::registration::{Call, Registration, Served, attachments, registration};
 use sallyport_admission::resources::FailurePolicy;
 use sallyport_admission::{
     Context, GroupVersionKind, Operation, PolicySet, Request, TrafficSelector, mutate, validate,
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{bad_pod, deployment, policy, reading, set, update};
 
 /// As discovery has them: resource, kind and verbs, the writing ones being `c`reate, `u`pdate, `d`elete, `-` none.
-const SERVED: [(&str, &str, &str, &str); 23] = [
+const SERVED: [(&str, &str, &str, &str); 26] = [
     ("", "pods", "/v1 Pod", "cud"),
     ("", "pods/ephemeralcontainers", "/v1 Pod", "u"),
     ("", "pods/resize", "/v1 Pod", "u"),
@@ -35,6 +35,9 @@ const SERVED: [(&str, &str, &str, &str); 23] = [
     ("coordination.k8s.io", "leases", "coordination.k8s.io/v1 Lease", "cud"),
     ("events.k8s.io", "events", "events.k8s.io/v1 Event", "cud"),
     ("cert-manager.io", "certificates", "cert-manager.io/v1 Certificate", "cud"),
+    ("networking.istio.io", "envoyfilters", "networking.istio.io/v1alpha3 EnvoyFilter", "cud"),
+    ("networking.istio.io", "envoyfilters/status", "networking.istio.io/v1alpha3 EnvoyFilter", "u"),
+    ("extensions.istio.io", "wasmplugins", "extensions.istio.io/v1alpha1 WasmPlugin", "cud"),
     ("example.com", "pods", "example.com/v1 Pod", "cud"),
 ];
 
@@ -219,6 +222,29 @@ fn pods_are_asked_about_where_their_proxies_need_keys() {
     assert_eq!(beside.namespaces, None);
 }
 
+#[test]
+fn labels_of_pods_are_guarded_whatever_operations_a_requirement_names() {
+    let gated = json!([{"name": "gated", "requireTraffic": {"jwt": true}}]);
+    let scope = json!({"kinds": ["Pod"], "operations": ["CREATE"]});
+    let spec = json!({"match": scope, "controllers": "Ignore", "validate": gated});
+    let want = [":bindings CREATE", ":pods CREATE UPDATE", ":pods/binding CREATE", ":pods/status UPDATE"];
+    check(&[policy("p", spec)], Call::Validate, &want);
+}
+
+#[test]
+fn what_attaches_the_filter_is_guarded_while_there_is_a_traffic_policy() {
+    assert_eq!(attachments(&set(&[]), &served()), []);
+    let guarded = attachments(&set(&[]).knowing(vec![traffic()]), &served());
+    let guarded = Registration { rules: guarded, namespaces: None };
+    assert_eq!(
+        lines(&guarded),
+        [
+            "extensions.istio.io:wasmplugins CREATE UPDATE DELETE",
+            "networking.istio.io:envoyfilters CREATE UPDATE DELETE",
+        ]
+    );
+}
+
 /// Whatever is decided about is asked about.
 #[test]
 fn no_policy_has_a_say_in_what_is_not_asked_about() {
@@ -227,6 +253,9 @@ fn no_policy_has_a_say_in_what_is_not_asked_about() {
     let operations: [&[&str]; 4] =
         [&[], &["CREATE"], &["UPDATE", "DELETE"], &["CREATE", "UPDATE", "DELETE", "CONNECT"]];
     let served = served();
+    let selector = json!({"matchLabels": {"app": "other"}});
+    let of_other =
+        reading::traffic(&json!({"namespace": "shop", "name": "other", "selector": selector, "jwt": true}));
     let mut decided = 0;
     for kinds in kinds {
         for operations in operations {
@@ -234,9 +263,12 @@ fn no_policy_has_a_say_in_what_is_not_asked_about() {
                 let scope = json!({"kinds": kinds, "operations": operations});
                 let mut policy = policy("p", json!({"match": scope, "controllers": controllers}));
                 let named = json!({"name": "named", "cel": {"expression": "false", "message": "no"}});
-                policy["spec"]["validate"] = json!([named]);
+                // A TrafficPolicy selects what is labelled `app: other`, as updates of these requests find it.
+                let gated =
+                    json!({"name": "gated", "labels": {"app": "other"}, "requireTraffic": {"jwt": true}});
+                policy["spec"]["validate"] = json!([named, gated]);
                 policy["spec"]["mutate"] = json!([{"name": "label", "metadata": {"labels": {"a": "b"}}}]);
-                let set = set(&[policy]).knowing(vec![traffic()]);
+                let set = set(&[policy]).knowing(vec![traffic(), of_other.clone()]);
                 for resource in &served {
                     for request in requests(resource).into_iter().flat_map(in_shop_and_bank) {
                         let asked = |call| {

@@ -16,7 +16,8 @@ use tokio::time::timeout;
 use super::{ServeArgs, listen};
 use crate::cli::log::Log;
 use crate::cluster::{
-    Attaching, Elector, Leader, Lifetimes, Metrics, Modules, NAME, Policies, Secrets, Target, Trust, connect,
+    Attaching, Elector, Leader, Lifetimes, Metrics, Modules, NAME, Policies, Secrets, Target, Trust, account,
+    connect,
 };
 use crate::filter::Module;
 use crate::policies::Settings;
@@ -166,6 +167,7 @@ pub(super) async fn serve(
         () = terminated() => return Ok(Drained { cut: 0 }),
     }
 
+    let account = account(&client).await?;
     let module = match &ours.filter {
         Some(path) => Some(Module::read(path)?),
         None => Module::carried(),
@@ -175,7 +177,7 @@ pub(super) async fn serve(
     }
     let modules = module.map(|module| Arc::new(Modules::new(client.clone(), &namespace, module)));
 
-    let mut listening = listen(&args, identity, policies.clone(), log, traces).await?;
+    let mut listening = listen(&args, identity, policies.clone(), Some(account.clone()), log, traces).await?;
     if let Some(modules) = &modules {
         listening.server = listening.server.serving(ours.filter_listen, modules.clone())?;
     }
@@ -219,6 +221,7 @@ pub(super) async fn serve(
         owner: ours.owner.clone(),
         metrics,
         attaching,
+        account,
     };
     tasks.spawn(leader.run(held));
     let drained = tokio::select! {

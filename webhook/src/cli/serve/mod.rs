@@ -201,6 +201,7 @@ async fn listen(
     args: &ServeArgs,
     identity: Identity,
     policies: Arc<dyn Policies>,
+    account: Option<String>,
     log: &Log,
     traces: Option<&Traces>,
 ) -> anyhow::Result<Listening> {
@@ -210,7 +211,7 @@ async fn listen(
         config.limits.shutdown_delay = Duration::ZERO;
     }
     fit_to_descriptors(&mut config.limits);
-    let mut server = Server::bind(config, Arc::new(PolicyGate::new(policies))).await?;
+    let mut server = Server::bind(config, Arc::new(PolicyGate::new(policies, account))).await?;
     log.register(server.registry_mut());
     if let Some(traces) = traces {
         traces.register(server.registry_mut());

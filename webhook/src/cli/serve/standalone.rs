@@ -58,7 +58,7 @@ pub(super) async fn serve(
         (Some(certificate), Some(key)) => Identity::Files { certificate, key },
         _ => Identity::SelfIssued { names: args.tls_name.clone(), ca: args.ca_file.clone() },
     };
-    let mut listening = listen(&args, identity, store.clone(), log, traces).await?;
+    let mut listening = listen(&args, identity, store.clone(), None, log, traces).await?;
     let server = &mut listening.server;
     store.register(server.registry_mut());
     let current = store.current();

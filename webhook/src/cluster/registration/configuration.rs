@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use sallyport_admission::registration::{Call, Registration, Rule, Served, registration};
+use sallyport_admission::guard::{CONTROL_PLANE, MANAGED_BY, NAME_PREFIX, NAMESPACE_CONTROLLER};
+use sallyport_admission::registration::{Call, Registration, Rule, Served, attachments, registration};
 use sallyport_admission::resources::FailurePolicy;
 use sallyport_admission::{NAMESPACES_OUT_OF_REACH, Operation, PolicySet};
 use sallyport_policy::check_dns_label;
@@ -50,6 +51,8 @@ pub(crate) struct Terms {
     pub(crate) bundle: Option<String>,
     /// Namespaces that no policy reaches, beside [`NAMESPACES_OUT_OF_REACH`].
     pub(crate) spared: BTreeSet<String>,
+    /// Whom the API server takes Sallyport for.
+    pub(crate) account: String,
     pub(crate) timeout_seconds: i32,
     /// Whom they are removed with: something that has no namespace.
     pub(crate) owner: Option<OwnerReference>,
@@ -68,7 +71,8 @@ pub(crate) fn configurations(set: &PolicySet, served: &[Served], terms: &Terms) 
         })
     };
     let mutating: Vec<Value> = entries(Call::Mutate).chain([authors(terms)]).collect();
-    let validating: Vec<Value> = entries(Call::Validate).chain([policies(terms)]).collect();
+    let validating: Vec<Value> =
+        entries(Call::Validate).chain([policies(set, terms)]).chain(guards(set, served, terms)).collect();
     [
         configuration("MutatingWebhookConfiguration", &mutating, terms),
         configuration("ValidatingWebhookConfiguration", &validating, terms),
@@ -137,16 +141,71 @@ fn authors(terms: &Terms) -> Value {
     entry
 }
 
-/// What the API server asks about Sallyport's own resources.
-fn policies(terms: &Terms) -> Value {
-    let rules = [json!({
-        "apiGroups": [sallyport_policy::GROUP],
-        "apiVersions": ["*"],
-        "operations": ["CREATE", "UPDATE"],
-        "resources": ["policyexceptions", "trafficpolicies", "workloadpolicies"],
-        "scope": "*",
-    })];
-    webhook("policies.sallyport.dev", "/validate-policies", &rules, terms)
+/// What the API server asks about Sallyport's own resources. Where workloads require TrafficPolicies, it asks whether one
+/// may go; but not when its namespace goes, which must not wait for Sallyport.
+fn policies(set: &PolicySet, terms: &Terms) -> Value {
+    let rule = |operations: &[&str], resources: &[&str]| {
+        json!({
+            "apiGroups": [sallyport_policy::GROUP],
+            "apiVersions": ["*"],
+            "operations": operations,
+            "resources": resources,
+            "scope": "*",
+        })
+    };
+    let mut rules =
+        vec![rule(&["CREATE", "UPDATE"], &["policyexceptions", "trafficpolicies", "workloadpolicies"])];
+    let mut conditions = Vec::new();
+    if set.requires_traffic() {
+        rules.push(rule(&["DELETE"], &["trafficpolicies"]));
+        conditions.push(json!({ "name": "namespaces-can-go", "expression": format!(
+            "request.operation != \"DELETE\" || request.userInfo.username != {}", json!(NAMESPACE_CONTROLLER)
+        ) }));
+    }
+    let mut entry = webhook("policies.sallyport.dev", "/validate-policies", &rules, terms);
+    entry["matchConditions"] = json!(conditions);
+    entry
+}
+
+/// What the API server asks about what attaches the filter, of others than Sallyport and those who clean up.
+///
+/// What is Sallyport's by its name or label stays as it is while nobody answers: that is in nobody's way but in that of who
+/// would undo it. Whether other resources name the filter can't be said in a condition; while nobody answers they pass, for
+/// they are not ours to hold up.
+fn guards(set: &PolicySet, served: &[Served], terms: &Terms) -> Vec<Value> {
+    let all = attachments(set, served);
+    if all.is_empty() {
+        return Vec::new();
+    }
+    let (label, value) = MANAGED_BY;
+    let exempt: Vec<&str> = CONTROL_PLANE.into_iter().chain([terms.account.as_str()]).collect();
+    let others = format!("!(request.userInfo.username in {})", json!(exempt));
+    let ours = format!(
+        "[object, oldObject].exists(it, it != null && (it.metadata.?name.orValue(\"\").startsWith({}) || \
+         it.metadata.?labels[?{}].orValue(\"\") == {}))",
+        json!(NAME_PREFIX),
+        json!(label),
+        json!(value)
+    );
+    let writes = |rule: &Rule| {
+        let mut rule = rule.clone();
+        rule.operations.remove(&Operation::Delete);
+        rule
+    };
+    let entry = |name: &str, failure_policy: &str, which: String, rules: Vec<Value>| {
+        let mut entry = webhook(name, "/validate-policies", &rules, terms);
+        entry["failurePolicy"] = json!(failure_policy);
+        entry["matchConditions"] = json!([
+            { "name": "others", "expression": others },
+            { "name": "which", "expression": which },
+        ]);
+        entry
+    };
+    let of_others = all.iter().map(|all| rule(&writes(all))).collect();
+    vec![
+        entry("attachments.sallyport.dev", "Fail", ours.clone(), all.iter().map(rule).collect()),
+        entry("mentions.sallyport.dev", "Ignore", format!("!{ours}"), of_others),
+    ]
 }
 
 /// A webhook with every field that the API server would fill in, so that what is read back compares equal, and what

@@ -43,6 +43,7 @@ impl Leader {
             target: self.target.clone(),
             bundle: bundle.map(|bundle| BASE64.encode(bundle)),
             spared: self.spared.clone(),
+            account: self.account.clone(),
             timeout_seconds: self.timeout_seconds,
             owner: self.owner().await?,
             annotations,

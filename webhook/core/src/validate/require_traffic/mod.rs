@@ -29,7 +29,7 @@ pub(crate) struct RequireTraffic {
 }
 
 /// Whether a TrafficPolicy does what is asked.
-type Has = fn(&TrafficSelector) -> bool;
+pub(crate) type Has = fn(&TrafficSelector) -> bool;
 
 /// Says whether the proxy is injected, as a label and, in older installations, as an annotation.
 const INJECT: &str = "sidecar.istio.io/inject";
@@ -42,17 +42,34 @@ impl RequireTraffic {
         Self { rate_limits: rule.rate_limits, jwt: rule.jwt }
     }
 
-    /// Whether TrafficPolicies that do what is asked select the pod.
+    /// What is asked, each with its name.
+    pub(crate) fn asked(&self) -> impl Iterator<Item = (Has, &'static str)> {
+        let all: [(bool, Has, &str); 2] = [
+            (self.rate_limits, |policy| policy.rate_limits, "rate limits"),
+            (self.jwt, |policy| policy.jwt, "token checks"),
+        ];
+        all.into_iter().filter_map(|(asked, has, what)| asked.then_some((has, what)))
+    }
+
+    /// Whether TrafficPolicies in mode Enforce that do what is asked select a pod of this namespace with these labels.
+    pub(crate) fn is_met<'l>(
+        &self,
+        traffic: &[TrafficSelector],
+        namespace: &str,
+        label: impl Fn(&str) -> Option<&'l str> + Copy,
+    ) -> bool {
+        let selecting =
+            || traffic.iter().filter(|policy| policy.enforced && policy.selects(namespace, label));
+        self.asked().all(|(has, _)| selecting().any(has))
+    }
+
+    /// Reports what is asked of TrafficPolicies and done by none that selects the pod.
     fn judge_selection(&self, pod: Pod<'_>, subject: &Subject<'_>, report: &mut Report) {
         let namespace = subject.request().namespace.as_str();
         let selects = |policy: &&TrafficSelector| policy.selects(namespace, |key| pod.label(key));
         let selecting = || subject.traffic.iter().filter(selects);
-        let asked: [(bool, Has, &str); 2] = [
-            (self.rate_limits, |policy| policy.rate_limits, "rate limits"),
-            (self.jwt, |policy| policy.jwt, "token checks"),
-        ];
-        for (asked, has, what) in asked {
-            if !asked || selecting().any(|policy| policy.enforced && has(policy)) {
+        for (has, what) in self.asked() {
+            if selecting().any(|policy| policy.enforced && has(policy)) {
                 continue;
             }
             let found = match selecting().count() {
@@ -72,6 +89,10 @@ impl RequireTraffic {
 }
 
 impl Rule for RequireTraffic {
+    fn required_traffic(&self) -> Option<&RequireTraffic> {
+        Some(self)
+    }
+
     fn reads(&self) -> Reads {
         // Which labels a TrafficPolicy selects by is not known here.
         let annotations = proxy_annotations::keys().chain([INJECT]);

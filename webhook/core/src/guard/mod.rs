@@ -1,0 +1,13 @@
+//! What keeps the second gate standing: nobody takes away a TrafficPolicy that workloads need, and nobody but Sallyport
+//! changes what attaches the filter to proxies.
+
+mod attachment;
+mod selection;
+
+pub use attachment::{CONTROL_PLANE, is_attachment, meddling};
+pub use selection::{NAMESPACE_CONTROLLER, ended_selections};
+
+/// What the names of all that attaches the filter begin with.
+pub const NAME_PREFIX: &str = "sallyport-";
+/// The label that all of it has.
+pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "sallyport");
