@@ -33,3 +33,8 @@ pub const GROUP: &str = "sallyport.dev";
 pub const VERSION: &str = "v1alpha1";
 /// `apiVersion` of all of Sallyport's resources.
 pub const API_VERSION: &str = "sallyport.dev/v1alpha1";
+
+/// What the names of all that attaches the filter to proxies begin with.
+pub const ATTACHMENT_PREFIX: &str = "sallyport-";
+/// The label that all of it has.
+pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "sallyport");

@@ -21,6 +21,46 @@ fn explain_names_the_line_of_the_policy_behind_each_field() {
     );
 }
 
+const TRAFFIC: &str = "\
+apiVersion: sallyport.dev/v1alpha1
+kind: TrafficPolicy
+metadata:
+  name: tokens
+  namespace: shop
+spec:
+  selector: {}
+  jwt:
+    providers: [{name: a, issuer: a, audiences: [a], algorithms: [RS256], jwks: {secretRef: {name: keys, key: k}}}]
+    rules: [{name: all, match: [{}], require: {anyOf: [a]}}]
+";
+
+const PROXIED: &str = "\
+apiVersion: v1
+kind: Pod
+metadata: {name: api, namespace: shop}
+spec:
+  containers:
+    - {name: api, image: 'registry.example.com/api:1'}
+    - {name: istio-proxy, image: 'docker.io/istio/proxyv2:1.30.0'}
+";
+
+#[test]
+fn explain_names_the_traffic_policy_behind_the_key_of_a_proxy() {
+    let desk = Desk::new();
+    fs::write(desk.path("traffic.yaml"), TRAFFIC).unwrap();
+    fs::write(desk.path("proxied.yaml"), PROXIED).unwrap();
+    desk.check(
+        "explain -p traffic.yaml proxied.yaml",
+        0,
+        &[
+            "  + spec.containers[istio-proxy].env[SALLYPORT_KEY_shop__keys__k]",
+            "      TrafficPolicy shop/tokens traffic.yaml:4\n",
+        ],
+        &["no policy is about"],
+    );
+    desk.check("admit -p traffic.yaml proxied.yaml", 0, &["SALLYPORT_KEY_shop__keys__k"], &[]);
+}
+
 #[test]
 fn explain_lists_who_set_each_field_on_request() {
     check(

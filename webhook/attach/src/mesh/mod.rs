@@ -18,14 +18,11 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 pub use order::{Placed, Policy, place};
+pub use sallyport_policy::{ATTACHMENT_PREFIX as PREFIX, MANAGED_BY};
 pub use target::{Proxies, Target};
 
 use crate::{Endpoint, Plugin, environment_variables};
 
-/// What the names of all that is rendered begin with.
-pub const PREFIX: &str = "sallyport-";
-/// What all that is rendered is known by.
-pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "sallyport");
 /// Which policy it is of.
 pub const POLICY: &str = "sallyport.dev/traffic-policy";
 /// How long a name may be (RFC 1123 §2.1 by way of the API server).

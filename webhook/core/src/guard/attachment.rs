@@ -1,11 +1,10 @@
 //! What attaches the filter to proxies: Istio's resources, which Sallyport makes of TrafficPolicies.
 
+use sallyport_policy::{ATTACHMENT_PREFIX, FieldPath, MANAGED_BY};
 use serde_json::Value;
 
-use super::{MANAGED_BY, NAME_PREFIX};
 use crate::object::{Fields, get, get_str};
 use crate::{Finding, GroupVersionKind, Mode, Operation, Request, Source};
-use sallyport_policy::FieldPath;
 
 /// The group and kind of each.
 const KINDS: [(&str, &str); 3] = [
@@ -60,7 +59,7 @@ pub fn meddling(request: &Request, account: &str) -> Option<Finding> {
 
 fn is_ours(object: &Fields) -> bool {
     let (label, value) = MANAGED_BY;
-    get_str(object, &["metadata", "name"]).is_some_and(|name| name.starts_with(NAME_PREFIX))
+    get_str(object, &["metadata", "name"]).is_some_and(|name| name.starts_with(ATTACHMENT_PREFIX))
         || get_str(object, &["metadata", "labels", label]) == Some(value)
 }
 

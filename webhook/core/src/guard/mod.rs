@@ -6,8 +6,3 @@ mod selection;
 
 pub use attachment::{CONTROL_PLANE, is_attachment, meddling};
 pub use selection::{NAMESPACE_CONTROLLER, ended_selections};
-
-/// What the names of all that attaches the filter begin with.
-pub const NAME_PREFIX: &str = "sallyport-";
-/// The label that all of it has.
-pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "sallyport");

@@ -50,7 +50,7 @@ fn a_pod_that_needs_a_traffic_policy_keeps_the_labels_that_select_it() {
         json!({}),
         json!({"match": {"kinds": ["Pod"], "operations": ["CREATE"]}}),
         json!({"exclude": {"objectSelector": {"matchLabels": {"app": "x"}}}}),
-        json!({"validate": [{"name": "gated", "when": "object.metadata.labels.app == 'api'", "requireTraffic": {"jwt": true}}]}),
+        json!({"validate": [{"name": "gated", "when": "object.metadata.?labels.app.orValue('') == 'api'", "requireTraffic": {"jwt": true}}]}),
         json!({"validate": [{"name": "gated", "requireTraffic": {"jwt": true}}]}),
     ] {
         let set = set(&[requiring(spec)], &[of_api()]);

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use sallyport_admission::guard::{CONTROL_PLANE, MANAGED_BY, NAME_PREFIX, NAMESPACE_CONTROLLER};
+use sallyport_admission::guard::{CONTROL_PLANE, NAMESPACE_CONTROLLER};
 use sallyport_admission::registration::{Call, Registration, Rule, Served, attachments, registration};
 use sallyport_admission::resources::FailurePolicy;
 use sallyport_admission::{NAMESPACES_OUT_OF_REACH, Operation, PolicySet};
-use sallyport_policy::check_dns_label;
+use sallyport_policy::{ATTACHMENT_PREFIX, MANAGED_BY, check_dns_label};
 use serde_json::{Value, json};
 
 use crate::cluster::NAME;
@@ -183,7 +183,7 @@ fn guards(set: &PolicySet, served: &[Served], terms: &Terms) -> Vec<Value> {
     let ours = format!(
         "[object, oldObject].exists(it, it != null && (it.metadata.?name.orValue(\"\").startsWith({}) || \
          it.metadata.?labels[?{}].orValue(\"\") == {}))",
-        json!(NAME_PREFIX),
+        json!(ATTACHMENT_PREFIX),
         json!(label),
         json!(value)
     );
