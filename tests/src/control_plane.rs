@@ -1,5 +1,6 @@
 //! A Kubernetes control plane without nodes: etcd and kube-apiserver, with TLS, RBAC and the default
-//! admission plugins. No controller runs, so nothing schedules pods, fills service accounts or collects garbage.
+//! admission plugins. Unless a test asks for them no controller runs, so nothing makes pods, fills namespaces or collects
+//! garbage; nothing schedules pods.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,6 +26,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// A running control plane, ended on drop and, by the kernel, with this process.
 pub struct ControlPlane {
     // In the order in which they end.
+    _controllers: Option<Process>,
     apiserver: Process,
     etcd: Process,
     config: Config,
@@ -66,9 +68,24 @@ impl ControlPlane {
 
         let etcd = start_etcd(&dir)?;
         let apiserver = start_apiserver(&dir, &port)?;
-        let mut started = Self { apiserver, etcd, config, ca_pem, url, kubeconfig, port, dir };
+        let mut started =
+            Self { _controllers: None, apiserver, etcd, config, ca_pem, url, kubeconfig, port, dir };
         started.wait_until_ready().await?;
         started.complete_namespace("default").await?;
+        Ok(started)
+    }
+
+    /// The same, with kube-controller-manager and all controllers in it: those that make ReplicaSets, Jobs and pods, count
+    /// what quotas bound, and empty namespaces that are deleted.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub async fn start_with_controllers() -> Result<Self> {
+        let mut started = Self::start().await?;
+        let program = programs::find("kube-controller-manager")?;
+        let args = flags::controller_manager(&started.kubeconfig);
+        let controllers = Process::start("kube-controller-manager", &program, &args, started.dir.path())?;
+        started._controllers = Some(controllers);
         Ok(started)
     }
 

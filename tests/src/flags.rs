@@ -1,5 +1,7 @@
 //! The command lines of the servers, which run in the folder that holds their files.
 
+use std::path::Path;
+
 use crate::audit;
 use crate::pki::file::{CA, SERVER, SERVER_KEY, SERVICE_ACCOUNT_KEY, SERVICE_ACCOUNT_PUBLIC_KEY};
 
@@ -50,6 +52,21 @@ pub(crate) fn apiserver(port: u16) -> Vec<String> {
         &format!("--audit-log-path={}", audit::LOG),
         // A call is on record before it is answered.
         "--audit-log-mode=blocking",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+/// kube-controller-manager's command line.
+pub(crate) fn controller_manager(kubeconfig: &Path) -> Vec<String> {
+    [
+        &format!("--kubeconfig={}", kubeconfig.display()),
+        // It is the only one.
+        "--leader-elect=false",
+        // Nobody looks at its pages.
+        "--secure-port=0",
+        &format!("--service-account-private-key-file={SERVICE_ACCOUNT_KEY}"),
+        &format!("--root-ca-file={CA}"),
     ]
     .map(str::to_owned)
     .to_vec()
