@@ -38,7 +38,10 @@ fn texts(folder: &Path) -> Result<BTreeMap<String, String>> {
         let entry = entry?;
         Ok((entry.file_name().to_string_lossy().into_owned(), fs::read_to_string(entry.path())?))
     });
-    entries.collect()
+    let mut texts: BTreeMap<String, String> = entries.collect::<Result<_>>()?;
+    // What has them applied as one.
+    texts.remove("Kustomization");
+    Ok(texts)
 }
 
 /// The shared control plane, once it serves our resources; and what it said when it was given their definitions.
