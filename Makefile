@@ -9,7 +9,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 export SALLYPORT_FILTER := $(abspath $(TARGET))/wasm32-wasip1/sallyport_filter.wasm
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt bench bench-filter bench-engine fuzz tools crds filter reproducible unit integration
+.PHONY: help demo test lint fmt bench bench-filter bench-engine fuzz tools crds image filter reproducible unit integration
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,8 +49,9 @@ unit: filter ## tests that need no server
 	$(CARGO) test --locked --workspace --exclude sallyport-tests
 
 integration: filter ## tests against a real kube-apiserver, etcd, Envoy and istiod
-	@e2e/tools/install etcd kube-apiserver kube-controller-manager istiod pilot-agent corpus envoy redis-server ratelimit wasm-opt
-	$(CARGO) test --locked --workspace --test integration --test filter --test mesh
+	@e2e/tools/install etcd kube-apiserver kube-controller-manager helm kustomize cert-manager prometheus-operator istiod \
+		pilot-agent corpus envoy redis-server ratelimit wasm-opt
+	$(CARGO) test --locked --workspace --test integration --test install --test filter --test mesh
 
 fmt: ## format the code
 	$(CARGO) fmt --all
@@ -76,6 +77,9 @@ fuzz: ## run every fuzz target under libFuzzer, each for FUZZ_SECONDS (600)
 
 tools: ## install the programs that tests run into the cache (SALLYPORT_CACHE)
 	@e2e/tools/install
+
+image: ## build the container image, as an OCI layout; needs musl-gcc
+	@image/build
 
 crds: filter ## write manifests/crds from the types
 	$(CARGO) run --locked -q -p sallyport -- crds --dir manifests/crds
