@@ -9,7 +9,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 export SALLYPORT_FILTER := $(abspath $(TARGET))/wasm32-wasip1/sallyport_filter.wasm
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt bench bench-filter bench-engine fuzz tools crds image filter reproducible unit integration
+.PHONY: help demo test lint fmt bench bench-filter bench-engine fuzz tools crds rules image filter reproducible unit integration
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,10 +48,8 @@ unit: filter ## tests that need no server
 	@e2e/tools/install corpus cel-spec wycheproof
 	$(CARGO) test --locked --workspace --exclude sallyport-tests
 
-integration: filter ## tests against a real kube-apiserver, etcd, Envoy and istiod
-	@e2e/tools/install etcd kube-apiserver kube-controller-manager helm kustomize cert-manager prometheus-operator istiod \
-		pilot-agent corpus envoy redis-server ratelimit wasm-opt
-	$(CARGO) test --locked --workspace --test integration --test install --test filter --test mesh
+integration: tools filter ## tests against a real kube-apiserver, etcd, Envoy and istiod
+	$(CARGO) test --locked --workspace --test integration --test cluster --test install --test filter --test mesh --test monitoring
 
 fmt: ## format the code
 	$(CARGO) fmt --all
@@ -83,3 +81,6 @@ image: ## build the container image, as an OCI layout; needs musl-gcc
 
 crds: filter ## write manifests/crds from the types
 	$(CARGO) run --locked -q -p sallyport -- crds --dir manifests/crds
+
+rules: ## write manifests/monitoring/prometheusrule.yaml from the rules beside it
+	@manifests/monitoring/prometheusrule > manifests/monitoring/prometheusrule.yaml
