@@ -48,8 +48,9 @@ unit: filter ## tests that need no server
 	@e2e/tools/install corpus cel-spec wycheproof
 	$(CARGO) test --locked --workspace --exclude sallyport-tests
 
-integration: tools filter ## tests against a real kube-apiserver, etcd, Envoy and istiod
-	$(CARGO) test --locked --workspace --test integration --test cluster --test install --test filter --test mesh --test monitoring
+integration: tools filter ## tests against a real kube-apiserver, etcd, Envoy and istiod, and of the examples whole
+	$(CARGO) test --locked --workspace --test integration --test cluster --test install --test filter --test mesh \
+		--test monitoring --test systems
 
 fmt: ## format the code
 	$(CARGO) fmt --all

@@ -1,11 +1,8 @@
 //! What each line of the five guides asks of an admission webhook, on the example's own pods through the API server.
 //!
-//! The tables in `manifests/examples/README.md` name these tests.
-
-use std::collections::BTreeSet;
+//! The tables in `manifests/examples/REQUIREMENTS.md` name these tests.
 
 use anyhow::{Context as _, Result};
-use sallyport_tests::examples::manifests;
 use sallyport_tests::webhook::at;
 use serde_json::{Value, json};
 
@@ -364,25 +361,4 @@ async fn p2_media_on_their_nodes_and_all_spread() -> Result<()> {
         assert_eq!(zones["labelSelector"], like_it, "{workload}");
     }
     Ok(())
-}
-
-/// The names of the tests here, as the README writes them, and the other way round.
-#[test]
-fn the_readme_names_every_test_of_a_line_and_no_other() -> Result<()> {
-    let readme = std::fs::read_to_string(manifests().join("examples/README.md"))?;
-    let is_of_a_line = |name: &&str| name.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
-    for (before, source) in
-        [("`examples::", include_str!("examples.rs")), ("`refusals::", include_str!("refusals.rs"))]
-    {
-        let named: BTreeSet<&str> = names_after(&readme, before).collect();
-        let there: BTreeSet<&str> = names_after(source, "async fn ").filter(is_of_a_line).collect();
-        assert_eq!(named, there, "{before}…`");
-    }
-    Ok(())
-}
-
-fn names_after<'t>(text: &'t str, before: &'t str) -> impl Iterator<Item = &'t str> {
-    text.split(before)
-        .skip(1)
-        .filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next())
 }

@@ -1,6 +1,6 @@
 //! What each line of the five guides asks a pod to be refused for, on the example's own pods through the API server.
 //!
-//! The tables in `manifests/examples/README.md` name these tests.
+//! The tables in `manifests/examples/REQUIREMENTS.md` name these tests.
 
 use anyhow::{Result, ensure};
 use kube::Error;

@@ -1,6 +1,6 @@
 //! What each line of the five guides asks of the filter, with the example's own TrafficPolicy in a real Envoy.
 //!
-//! The tables in `manifests/examples/README.md` name these tests.
+//! The tables in `manifests/examples/REQUIREMENTS.md` name these tests.
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
