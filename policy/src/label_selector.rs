@@ -322,7 +322,7 @@ mod tests {
                     let (ours, theirs) = (one.matches(get), other.matches(get));
                     assert!(!one.covers(other) || ours || !theirs, "{one:?} covers {other:?}: {a:?} {b:?}");
                     assert!(
-                        !one.excludes(other) || !(ours && theirs),
+                        !(one.excludes(other) && ours && theirs),
                         "{one:?} excludes {other:?}: {a:?} {b:?}"
                     );
                     assert_eq!(one.and(other).matches(get), ours && theirs);
