@@ -134,7 +134,7 @@ fn again(made: &Value) -> Result<Value> {
     let metadata = again["metadata"].as_object_mut().context("a pod has metadata")?;
     let is_numbered = metadata.contains_key("generateName");
     let of_the_one = ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields"];
-    metadata.retain(|field, _| !of_the_one.contains(&&**field) && !(is_numbered && field == "name"));
+    metadata.retain(|field, _| !(of_the_one.contains(&&**field) || is_numbered && field == "name"));
     Ok(again)
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sallyport_traffic::program::Configuration;
 use sallyport_traffic::{FailureMode, TrafficPolicySpec};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{Plugin, any};
 
@@ -20,13 +20,14 @@ pub(crate) struct Machine<'m> {
 
 /// A policy's filter.
 pub(crate) fn message(plugin: &Plugin, machine: &Machine<'_>, configuration: &Configuration) -> Value {
-    let mut vm = json!({
-        "vm_id": machine.id,
-        "runtime": "envoy.wasm.runtime.v8",
-        "code": machine.code,
-    });
+    let mut vm = Map::from_iter([
+        ("vm_id".to_owned(), json!(machine.id)),
+        ("runtime".to_owned(), json!("envoy.wasm.runtime.v8")),
+        ("code".to_owned(), machine.code.clone()),
+    ]);
     if !machine.variables.is_empty() {
-        vm["environment_variables"] = json!({ "host_env_keys": machine.variables });
+        let variables = json!({ "host_env_keys": machine.variables });
+        vm.insert("environment_variables".to_owned(), variables);
     }
     json!({
         "@type": any("envoy.extensions.filters.http.wasm.v3.Wasm"),

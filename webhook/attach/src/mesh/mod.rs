@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sallyport_traffic::program::{Configuration, ForwardedFor};
 use sallyport_traffic::{Attach, JwksSource, TargetRef};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 pub use order::{Placed, Policy, place};
@@ -255,10 +255,10 @@ impl Attachment<'_> {
     fn object(&self, resource: Resource, spec: Value) -> Value {
         let policy = &self.plugin().policy;
         let (key, value) = MANAGED_BY;
-        let mut labels = json!({ key: value });
+        let mut labels = Map::from_iter([(key.to_owned(), json!(value))]);
         // Longer names are no values of labels.
         if policy.name.len() <= 63 {
-            labels[POLICY] = policy.name.clone().into();
+            labels.insert(POLICY.to_owned(), json!(policy.name));
         }
         json!({
             "apiVersion": resource.api_version(),
