@@ -5,6 +5,7 @@ use sallyport_tests::eventually::eventually;
 use sallyport_tests::registration;
 use sallyport_tests::webhook::Webhook;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::{cluster, deployment, pod, program};
 
@@ -23,27 +24,35 @@ spec:
 
 const FINALIZER: &str = "example.com/hold";
 
-/// The webhook with that policy, by this name, and a pod of a namespace before it, which the policy would refuse and a
-/// finalizer holds.
-async fn start(name: &str) -> Result<(Webhook, Value)> {
-    let cluster = cluster().await?;
-    let namespace = cluster.namespace(&[(&registration::label(name), "")]).await?;
-    let mut held = pod(&namespace, "held");
-    held["metadata"]["labels"]["refuse"] = json!("me");
-    held["metadata"]["finalizers"] = json!([FINALIZER]);
-    let held = cluster.objects().create(&held).await?;
+/// The webhook with that policy, and a pod of a namespace before it, which the policy would refuse and a finalizer holds.
+struct Refusing {
+    webhook: Webhook,
+    held: Value,
+    _policies: TempDir,
+}
 
-    let policies = tempfile::tempdir()?;
-    std::fs::write(policies.path().join("policy.yaml"), POLICY)?;
-    let webhook = Webhook::start(program(), &[policies.path().to_owned()]).await?;
-    registration::validating(cluster, name, &webhook, &namespace).await?;
-    Ok((webhook, held))
+impl Refusing {
+    /// Under a name of its own.
+    async fn start(name: &str) -> Result<Self> {
+        let cluster = cluster().await?;
+        let namespace = cluster.namespace(&[(&*registration::label(name), "")]).await?;
+        let mut held = pod(&namespace, "held");
+        held["metadata"]["labels"]["refuse"] = json!("me");
+        held["metadata"]["finalizers"] = json!([FINALIZER]);
+        let held = cluster.objects().create(&held).await?;
+
+        let policies = tempfile::tempdir()?;
+        std::fs::write(policies.path().join("policy.yaml"), POLICY)?;
+        let webhook = Webhook::start(program(), &[policies.path().to_owned()]).await?;
+        registration::validating(cluster, name, &webhook, &namespace).await?;
+        Ok(Self { webhook, held, _policies: policies })
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn why_a_pod_is_refused_stands_in_an_event_of_its_replica_set() -> Result<()> {
-    let (_webhook, held) = start("m-told").await?;
-    let namespace = held["metadata"]["namespace"].as_str().context("a namespace")?;
+    let refusing = Refusing::start("m-told").await?;
+    let namespace = refusing.held["metadata"]["namespace"].as_str().context("a namespace")?;
     let objects = cluster().await?.objects();
     objects.create(&deployment(namespace, "web", &json!({ "refuse": "me" }))).await?;
     let events = json!({ "apiVersion": "v1", "kind": "Event", "metadata": { "namespace": namespace } });
@@ -59,7 +68,7 @@ async fn why_a_pod_is_refused_stands_in_an_event_of_its_replica_set() -> Result<
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_goes_with_pods_that_would_be_refused_and_so_do_their_finalizers() -> Result<()> {
-    let (webhook, held) = start("m-goes").await?;
+    let Refusing { webhook, held, _policies } = Refusing::start("m-goes").await?;
     let objects = cluster().await?.objects();
     // It would be: whoever changes it is refused.
     let change = json!({ "metadata": { "labels": { "refuse": "still" } } });

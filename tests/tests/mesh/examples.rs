@@ -56,13 +56,10 @@ async fn what_controllers_make_of_the_five_systems_is_what_their_policies_say() 
             let sent = objects.dry_run_create(&sent).await.with_context(|| name.to_owned())?;
             let changes = json_patch::diff(&comparable(&sent), &comparable(&made));
             ensure!(changes.is_empty(), "{name} of {}: {changes:?}", example.name);
-            for container in
-                ["initContainers", "containers"].iter().flat_map(|list| made["spec"][list].as_array())
-            {
-                for container in container {
-                    let dropped = at(container, "/securityContext/capabilities/drop");
-                    ensure!(dropped == &json!(["ALL"]), "{name} of {}: {container}", example.name);
-                }
+            let lists = ["initContainers", "containers"].map(|list| made["spec"][list].as_array());
+            for container in lists.into_iter().flatten().flatten() {
+                let dropped = at(container, "/securityContext/capabilities/drop");
+                ensure!(dropped == &json!(["ALL"]), "{name} of {}: {container}", example.name);
             }
         }
     }

@@ -6,6 +6,7 @@ use sallyport_tests::mesh::{Mesh, Reinvocation};
 use sallyport_tests::registration;
 use sallyport_tests::webhook::{Webhook, at};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use crate::{cluster, deployment, pod, program};
@@ -50,7 +51,8 @@ struct Pair {
 struct Beside {
     pairs: Vec<Pair>,
     _mesh: Mesh,
-    _webhook: Webhook,
+    _policies: TempDir,
+    _webhooks: Vec<Webhook>,
 }
 
 /// The namespaces, with both before them.
@@ -67,7 +69,6 @@ impl Beside {
         let mesh = Mesh::start(cluster).await?;
         let policies = tempfile::tempdir()?;
         std::fs::write(policies.path().join("policy.yaml"), POLICY)?;
-        let webhook = Webhook::start(program(), &[policies.path().to_owned()]).await?;
         let mut pairs = Vec::new();
         for ours in OURS {
             for (theirs, _) in THEIRS {
@@ -83,12 +84,15 @@ impl Beside {
         for (theirs, reinvocation) in THEIRS {
             mesh.inject(cluster, theirs, &of(&|pair| pair.theirs == theirs)?, reinvocation).await?;
         }
+        let mut webhooks = Vec::new();
         for ours in OURS {
+            let webhook = Webhook::start(program(), &[policies.path().to_owned()]).await?;
             let namespace = of(&|pair| pair.ours == ours)?;
             registration::mutating(cluster, ours, &webhook, &namespace).await?;
             registration::validating(cluster, ours, &webhook, &namespace).await?;
+            webhooks.push(webhook);
         }
-        Ok(Self { pairs, _mesh: mesh, _webhook: webhook })
+        Ok(Self { pairs, _mesh: mesh, _policies: policies, _webhooks: webhooks })
     }
 }
 
