@@ -12,6 +12,7 @@ mod dashboards;
 mod names;
 mod promql;
 mod rules;
+mod running;
 mod series;
 
 /// What is watched: each has a file of rules, one of their tests, and a dashboard.

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use sallyport_tests::examples;
+use sallyport_tests::control_plane::ControlPlane;
+use sallyport_tests::eventually::eventually;
+use sallyport_tests::{examples, programs};
 use serde_json::Value;
 
 use crate::promql::Expression;
@@ -141,9 +143,29 @@ fn every_alert_says_what_it_means_and_has_a_section_in_the_runbook() -> Result<(
     Ok(())
 }
 
+/// The rules in the operator's form.
+fn objects() -> Result<Vec<Value>> {
+    examples::read(&monitoring().join("prometheusrule.yaml"))
+}
+
+#[tokio::test]
+async fn an_api_server_with_the_operator_s_definitions_takes_the_rules() -> Result<()> {
+    let cluster = ControlPlane::shared().await;
+    let definition = "monitoring.coreos.com_prometheusrules.yaml";
+    let definition = read(&programs::definitions("prometheus-operator")?.join(definition))?;
+    cluster.objects().apply(&definition).await?;
+    for mut object in objects()? {
+        object["metadata"]["namespace"] = "default".into();
+        eventually("the kind is served", async || cluster.objects().list(&object).await.ok()).await?;
+        let answer = cluster.objects().create_strictly(&object, true).await?;
+        ensure!(answer.warnings.is_empty(), "{:?}", answer.warnings);
+    }
+    Ok(())
+}
+
 #[test]
 fn the_operator_is_given_the_same_rules() -> Result<()> {
-    let objects = examples::read(&monitoring().join("prometheusrule.yaml"))?;
+    let objects = objects()?;
     ensure!(objects.len() == PARTS.len(), "{} objects", objects.len());
     for (part, object) in PARTS.into_iter().zip(objects) {
         ensure!(object["kind"] == "PrometheusRule" && object["apiVersion"] == "monitoring.coreos.com/v1");
