@@ -23,17 +23,23 @@ where
     T: PartialEq + Send,
 {
     let ours = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let mut last = None;
+    let (mut last, mut is_there) = (None, false);
     watch_objects(api, ours).default_backoff().filter_map(move |event| {
         let is_change = match event {
             Ok(Event::Apply(object) | Event::InitApply(object)) => {
+                is_there = true;
                 let now = Some(part(&object.metadata));
                 let is_change = now != last;
                 last = now;
                 is_change
             }
             Ok(Event::Delete(_)) => true,
-            Ok(Event::Init | Event::InitDone) => false,
+            Ok(Event::Init) => {
+                is_there = false;
+                false
+            }
+            // It may have gone while nobody watched.
+            Ok(Event::InitDone) => !is_there,
             Err(error) => {
                 tracing::debug!(%error, "a watch of the leader's failed");
                 false
