@@ -38,7 +38,8 @@ impl Started {
         // What it knows in a pod.
         let kubeconfig = format!("--kubeconfig={}", kubeconfig.display());
         let args: Vec<String> = args.chain([kubeconfig, format!("--namespace={NAMESPACE}")]).collect();
-        let (process, errors) = Process::start_heard("sallyport", program(), &args, &[] as &[(String, String)], dir.path())?;
+        let (process, errors) =
+            Process::start_heard("sallyport", program(), &args, &[] as &[(String, String)], dir.path())?;
         let log = Log::of(errors);
         log.says("listening").await.with_context(|| format!("{args:?}"))?;
         Ok(Self { process, log, _dir: dir })
