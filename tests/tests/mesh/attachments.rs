@@ -115,7 +115,7 @@ async fn each_resource_attaches_a_policy_changes_it_and_goes_with_it() -> Result
         ("WasmPlugin", &gateway, "WasmPlugin", "target-1"),
         ("WasmPlugin", &behind_service, "WasmPlugin", "target-1"),
         ("TrafficExtension", &gateway, "TrafficExtension", "target-1"),
-        ("Auto", &behind_service, "TrafficExtension", "target-1"),
+        ("Auto", &behind_service, "WasmPlugin", "target-1"),
     ] {
         let mut spec = whom.clone();
         spec["attach"] = attach.into();

@@ -2,8 +2,9 @@
 //!
 //! All three make Envoy the same filter with the same configuration, but only an EnvoyFilter can tell gateways from
 //! sidecars by itself, have policies share a virtual machine by its name, and bring the clusters of hosts that have keys.
-//! So that is what attaches a policy that selects pods by labels, or whose keys come from the proxy's environment: Envoy
-//! gives a virtual machine the variables of whichever policy it comes to first.
+//! So that is what attaches a policy that selects pods by labels, whose keys come from the proxy's environment, since Envoy
+//! gives a virtual machine the variables of whichever policy it comes to first, or which counts, since plugins of others
+//! can write into what is counted where the machine has no name of its own.
 
 mod envoy_filter;
 mod extension;
@@ -215,11 +216,16 @@ impl Attachment<'_> {
             Attach::EnvoyFilter => Resource::EnvoyFilter,
             Attach::WasmPlugin => Resource::WasmPlugin,
             Attach::TrafficExtension => Resource::TrafficExtension,
-            Attach::Auto if self.target.proxies == Proxies::Any || !self.variables.is_empty() => {
+            Attach::Auto
+                if self.target.proxies == Proxies::Any
+                    || !self.variables.is_empty()
+                    || !self.plugin().spec.rate_limits.is_empty() =>
+            {
                 Resource::EnvoyFilter
             }
-            Attach::Auto if has(Resource::TrafficExtension) => Resource::TrafficExtension,
+            // The API server has TrafficExtensions before an istiod that is upgraded knows what they are.
             Attach::Auto if has(Resource::WasmPlugin) => Resource::WasmPlugin,
+            Attach::Auto if has(Resource::TrafficExtension) => Resource::TrafficExtension,
             Attach::Auto => Resource::EnvoyFilter,
         };
         let clusters = self.clusters();

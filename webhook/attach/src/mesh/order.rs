@@ -65,7 +65,7 @@ fn same_scope(one: &Policy, other: &Policy) -> bool {
 
 fn conflict(one: &Policy, other: &Policy) -> bool {
     let overlap = || one.targets.iter().any(|one| other.targets.iter().any(|other| one.overlaps(other)));
-    same_scope(one, other) && one.plugin.shares_hosts(&other.plugin) && overlap()
+    same_scope(one, other) && overlap() && one.plugin.shares_hosts(&other.plugin)
 }
 
 /// Whether every proxy that has `policy` has `before` too, which comes before it.

@@ -42,8 +42,8 @@ fn the_best_resource_is_that_which_can_do_what_is_needed() {
     let service = "targetRefs: [{kind: Service, name: api}]";
     let all = Resource::ALL;
     assert_eq!(kinds("selector: {}", &all), ["EnvoyFilter"]);
-    assert_eq!(kinds(service, &all), ["TrafficExtension"]);
-    assert_eq!(kinds(service, &[EnvoyFilter, WasmPlugin]), ["WasmPlugin"]);
+    assert_eq!(kinds(service, &all), ["WasmPlugin"]);
+    assert_eq!(kinds(service, &[EnvoyFilter, TrafficExtension]), ["TrafficExtension"]);
     assert_eq!(kinds(service, &[EnvoyFilter]), ["EnvoyFilter"]);
     // Whoever says which one gets it, with what it can't do beside it.
     assert_eq!(kinds("selector: {}, attach: WasmPlugin", &all), ["WasmPlugin"]);
@@ -52,6 +52,8 @@ fn the_best_resource_is_that_which_can_do_what_is_needed() {
         ["WasmPlugin", "EnvoyFilter"]
     );
     assert_eq!(kinds(&format!("{service}, {BY_SECRET}"), &all), ["EnvoyFilter"]);
+    let limit = "rateLimits: [{name: all, key: [], limit: {requests: 1, period: 1m}}]";
+    assert_eq!(kinds(&format!("{service}, {limit}"), &all), ["EnvoyFilter"]);
     for (spec, resources, missing) in [
         ("{selector: {}}", &[][..], EnvoyFilter),
         ("{selector: {}, attach: TrafficExtension}", &[EnvoyFilter, WasmPlugin], TrafficExtension),

@@ -137,7 +137,16 @@ pub(super) async fn put(
             let object: DynamicObject = serde_json::from_value(object)?;
             api.replace(&place.key.name, &params, &object).await
         }
-        None => api.create(&params, &serde_json::from_value(wanted.clone())?).await,
+        None => match api.create(&params, &serde_json::from_value(wanted.clone())?).await {
+            // Somebody made one of that name, or took its label away.
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                let mut object = wanted.clone();
+                object["metadata"]["resourceVersion"] =
+                    api.get(&place.key.name).await?.resource_version().into();
+                api.replace(&place.key.name, &params, &serde_json::from_value(object)?).await
+            }
+            created => created,
+        },
     }
     .map(drop)
     .with_context(|| format!("{} {}", resource.kind, place.key.name))

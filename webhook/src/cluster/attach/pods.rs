@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
-use kube::{Api, ResourceExt as _};
+use kube::{Api, ResourceExt};
 use sallyport_attach::mesh::{Policy, Target};
 use tokio::time::Instant;
 
@@ -16,6 +16,8 @@ use crate::cluster::mirror::Key;
 
 /// What Istio's injector writes on a pod that it gave a proxy.
 const INJECTED: &str = "sidecar.istio.io/status";
+/// What a pod is labelled with that serves a Gateway: it is a proxy, and is injected nothing.
+const GATEWAY: &str = "gateway.networking.k8s.io/gateway-name";
 /// For so long they are taken to stay the same.
 const COUNTED_FOR: Duration = Duration::from_secs(30);
 /// Pods that are asked for at a time.
@@ -73,8 +75,7 @@ impl Leader {
             loop {
                 let page = api.list_metadata(&how).await.context("pods can't be read")?;
                 found.selected += page.items.len();
-                found.proxied +=
-                    page.items.iter().filter(|pod| pod.annotations().contains_key(INJECTED)).count();
+                found.proxied += page.items.iter().filter(|pod| is_proxied(*pod)).count();
                 match page.metadata.continue_.filter(|token| !token.is_empty()) {
                     Some(token) => how = how.continue_token(&token),
                     None => break,
@@ -83,4 +84,8 @@ impl Leader {
         }
         Ok(found)
     }
+}
+
+fn is_proxied(pod: &impl ResourceExt) -> bool {
+    pod.annotations().contains_key(INJECTED) || pod.labels().contains_key(GATEWAY)
 }
