@@ -47,7 +47,8 @@ pub(super) fn pause(args: &PauseArgs) -> anyhow::Result<Ending> {
     })?;
     writeln!(
         anstream::stdout().lock(),
-        "paused until {until}: nothing is changed or refused until then. `sallyport resume` ends it before"
+        "paused until {until}: nothing is changed or refused by the API server until then; proxies go on. `sallyport \
+         resume` ends it before"
     )?;
     Ok(Ending::Passed)
 }

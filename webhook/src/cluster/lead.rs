@@ -106,6 +106,7 @@ impl Leader {
                 lost = held.wait_for(|held| !*held) => lost.map(drop),
             };
             self.metrics.leading.set(0);
+            self.metrics.paused_until.set(0);
             if lost.is_err() {
                 return;
             }
@@ -177,13 +178,8 @@ impl Leader {
             Err(error) => (memory.published.clone(), Err(error)),
         };
         let is_known = bundle.is_some() || matches!(self.trust, Trust::CertManager(_));
-        let registered = match is_known {
-            true => {
-                let registered = self.register_unless_paused(bundle, memory, now).await;
-                self.metrics.part("registration", registered)
-            }
-            false => Ok(i64::MAX),
-        };
+        let registered = self.register_unless_paused(bundle, is_known, memory, now).await;
+        let registered = self.metrics.part("registration", registered);
         let attached = self.metrics.part("attachments", self.attach(memory).await);
         let known = status::Known { standing: &memory.standing, paused: memory.paused.as_deref() };
         let told = status::tell(&self.client, &self.recorder, &self.policies, &known, now).await;
@@ -213,6 +209,7 @@ impl Leader {
     async fn register_unless_paused(
         &self,
         bundle: Option<String>,
+        is_known: bool,
         memory: &mut Memory,
         now: i64,
     ) -> anyhow::Result<i64> {
@@ -233,6 +230,9 @@ impl Leader {
         self.metrics.paused_until.set(0);
         if memory.paused.take().is_some() {
             self.tell_of_pause(EventType::Normal, "Resumed", "the pause is over").await;
+        }
+        if !is_known {
+            return Ok(i64::MAX);
         }
         self.register(bundle.as_deref(), memory).await?;
         if let (Trust::Kept(secrets), true) = (&self.trust, memory.published != bundle) {
