@@ -195,9 +195,15 @@ fn check_warns_of_keys_that_reach_no_proxy() {
     let of_secret = TRAFFIC.replace("env: {name: KEYS}", "secretRef: {name: keys, key: k}");
     let path = "spec.jwt.providers[a].jwks.secretRef\n";
     let in_root = of_secret.replace("namespace: shop", "namespace: istio-system");
-    check_with("check -", &in_root, 0, &[path, "reaches the proxies of namespace istio-system only"], &[]);
+    check_with(
+        "check -",
+        &in_root,
+        0,
+        &[path, "reaches the proxies of namespace istio-system only"],
+        &["1 TrafficPolicy."],
+    );
     let by_name = of_secret.replace("selector: {}", "targetRefs: [{kind: Deployment, name: api}]");
-    check_with("check -", &by_name, 0, &[path, "reaches no proxy"], &[]);
+    check_with("check -", &by_name, 0, &[path, "reaches no proxy"], &["1 TrafficPolicy."]);
     for arriving in [of_secret, TRAFFIC.replace("namespace: shop", "namespace: istio-system")] {
         let output = Desk::new().run("check -", &arriving);
         let said = String::from_utf8_lossy(&output.stdout);

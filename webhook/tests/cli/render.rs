@@ -43,13 +43,13 @@ fn a_policy_without_a_namespace_is_in_the_one_that_is_given() {
                 &format!("root_id: {namespace}/api"),
             ],
             &[&format!(
-                "{namespace}/api: Envoy needs the environment variable SALLYPORT_KEY_{namespace}__keys__k"
+                "{namespace}/api: proxies need the environment variable SALLYPORT_KEY_{namespace}__keys__k"
             )],
         );
     }
     let own = POLICY.replace("{name: api}", "{name: api, namespace: own}");
     fs::write(desk.path("own.yaml"), own).unwrap();
-    desk.check(&format!("{RENDER} own.yaml -n shop"), 0, &["root_id: own/api"], &["own/api: Envoy needs"]);
+    desk.check(&format!("{RENDER} own.yaml -n shop"), 0, &["root_id: own/api"], &["own/api: proxies need"]);
     let wanted = "two TrafficPolicies are own/api: names must differ";
     desk.check(&format!("{RENDER} api.yaml own.yaml -n own"), 2, &[], &[wanted]);
 }
@@ -61,7 +61,7 @@ fn what_is_reached_elsewhere_is_what_a_policy_names() {
         &format!("{RENDER} api.yaml --connect-to keys.example:443=127.0.0.1:4443"),
         0,
         &["port_value: 4443"],
-        &["Envoy needs"],
+        &["proxies need"],
     );
     let wanted = "--connect-to keys.exmple:443: no policy names such a host of keys or rate limit service; they name \
         keys.example:443, ratelimit.default.svc.cluster.local:8081";
