@@ -63,6 +63,8 @@ impl Replica {
             any,
             "--operations",
             any,
+            "--filter-listen",
+            any,
             "--kubeconfig",
             &kubeconfig,
             "--namespace",

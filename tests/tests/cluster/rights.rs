@@ -39,12 +39,7 @@ async fn every_right_is_used_and_none_is_missing() -> Result<()> {
     objects.create(&policy("team", "first")).await?;
     let (service, filters) = (Service::start().await?, Service::start_for(Port::Filter).await?);
     let module = Module::built()?.path.display().to_string();
-    let flags = [
-        ["--owner", "sallyport"],
-        ["--filter", &module],
-        ["--filter-listen", "127.0.0.1:0"],
-        ["--filter-url", filters.url()],
-    ];
+    let flags = [["--owner", "sallyport"], ["--filter", &module], ["--filter-url", filters.url()]];
     let replica = Replica::start(&cluster, program(), "one", service.url(), flags.as_flattened()).await?;
     service.has(&[&replica]);
     filters.has(&[&replica]);

@@ -34,7 +34,7 @@ impl Guarded {
         install(&way.cluster).await?;
         let (webhook, filters) = (Service::start().await?, Service::start_for(Port::Filter).await?);
         let module = Module::built()?.path.display().to_string();
-        let own = ["--filter", &module, "--filter-listen", "127.0.0.1:0", "--filter-url", filters.url()];
+        let own = ["--filter", &module, "--filter-url", filters.url()];
         let flags: Vec<&str> = own.iter().chain(flags).copied().collect();
         let replica = Replica::start(&way.cluster, program(), "one", webhook.url(), &flags).await?;
         webhook.has(&[&replica]);
