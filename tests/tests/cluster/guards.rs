@@ -117,8 +117,10 @@ async fn in_force(objects: &Objects, namespace: &str, names: &[&str]) -> Result<
         })
     };
     let given: Vec<Value> = names.iter().map(key).collect();
-    eventually("a proxy is given its keys", async || {
-        let made = objects.dry_run_create(&pod(namespace)).await.ok()?;
+    let mut another = pod(namespace);
+    another["metadata"]["name"] = json!("another");
+    eventually(&format!("a proxy is given the keys of {names:?}"), async || {
+        let made = objects.dry_run_create(&another).await.ok()?;
         (made["spec"]["initContainers"][0]["env"] == json!(given)).then_some(())
     })
     .await
