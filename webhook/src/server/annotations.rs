@@ -118,7 +118,8 @@ fn shortened(prefix: &str, source: &Source) -> String {
             '_'
         });
     }
-    format!("{key}.{hash}")
+    // Nothing at all has no beginning.
+    if key.is_empty() { hash } else { format!("{key}.{hash}") }
 }
 
 #[cfg(test)]
