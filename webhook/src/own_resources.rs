@@ -39,7 +39,6 @@ fn compile(request: &Request, decision: &mut Decision) -> Option<TrafficSelector
         path,
         message,
     };
-    decision.warnings.extend(loaded.not_in_force().map(|message| finding(String::new(), message)));
     for located in loaded.findings {
         let diagnostic = located.diagnostic;
         let found = finding(diagnostic.path.to_string(), diagnostic.message);

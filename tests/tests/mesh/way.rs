@@ -26,13 +26,12 @@ impl Way {
         let mesh = Mesh::start(&cluster).await?;
         let objects = cluster.objects();
         let namespace = cluster.namespace(&[]).await?;
-        let [edge, web] = ["edge", "web"].map(|name| {
+        let [mut edge, web] = ["edge", "web"].map(|name| {
             let mut pod = pod(&namespace, name);
             // As the injector writes it.
             pod["metadata"]["annotations"] = json!({ "sidecar.istio.io/status": "{}" });
             pod
         });
-        let mut edge = edge;
         edge["metadata"]["labels"]["gateway.networking.k8s.io/gateway-name"] = "edge".into();
         let edge = objects.create(&edge).await?;
         let web = objects.create(&web).await?;

@@ -1,8 +1,8 @@
 //! What the leader does: all that must be done once, in one place and one after the other.
 //!
 //! Each pass brings everything to where it should be, and says when there is something to do again: certificates, then
-//! the webhook configurations that name their authorities, then the policies' statuses. Whatever changed in the cluster
-//! meanwhile begins another pass.
+//! the webhook configurations that name their authorities, then what attaches TrafficPolicies, then the policies' statuses.
+//! Whatever changed in the cluster meanwhile begins another pass.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -77,8 +77,8 @@ pub(super) struct Memory {
     pub(super) known: Known,
     /// Until when Sallyport is paused, and why.
     paused: Option<String>,
-    /// What became of TrafficPolicies.
     pub(super) written: Written,
+    /// What became of TrafficPolicies.
     pub(super) standing: BTreeMap<Key, Standing>,
     pub(super) counted: Counted,
     pub(super) watches: Watches,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt as _};
+use sallyport_traffic::program::PolicyName;
 
 /// An object, among those of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,6 +12,12 @@ pub(super) struct Key {
     /// Empty for objects without one.
     pub(super) namespace: String,
     pub(super) name: String,
+}
+
+impl From<&PolicyName> for Key {
+    fn from(name: &PolicyName) -> Self {
+        Self { namespace: name.namespace.clone(), name: name.name.clone() }
+    }
 }
 
 impl Key {

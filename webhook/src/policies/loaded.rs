@@ -41,7 +41,7 @@ impl Loaded {
         self.findings.iter().any(|located| located.diagnostic.severity == Severity::Error)
     }
 
-    /// What of all this is checked and not in force, in a sentence. To be said loudly: a policy that is thought to be
+    /// What of all this is checked and not in force where there is no cluster, in a sentence. To be said loudly: a policy that is thought to be
     /// in force and is not is worse than none.
     #[must_use]
     pub fn not_in_force(&self) -> Option<String> {
@@ -49,7 +49,8 @@ impl Loaded {
             if self.traffic.len() == 1 { ("TrafficPolicy", "it") } else { ("TrafficPolicies", "them") };
         (!self.traffic.is_empty()).then(|| {
             format!(
-                "checked here and not yet in force: {} {policies}. `sallyport render` prints what attaches {them} to Envoy",
+                "checked here, and not in force by that: {} {policies}. In a cluster Sallyport attaches {them} to the mesh's \
+                 proxies; `sallyport render` prints what attaches {them}",
                 self.traffic.len()
             )
         })

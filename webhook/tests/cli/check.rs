@@ -135,7 +135,8 @@ fn check_counts_what_else_is_right_and_warns_of_a_namespace() {
         spec: {selector: {matchLabels: {app: api}}, headers: {response: {set: [{name: X-Frame-Options, value: DENY}]}}}\n";
     let desk = Desk::new();
     fs::write(desk.path("traffic.yaml"), traffic).unwrap();
-    let told = "checked here and not yet in force: 1 TrafficPolicy. `sallyport render` prints what attaches it to Envoy";
+    let told = "checked here, and not in force by that: 1 TrafficPolicy. In a cluster Sallyport attaches it to the mesh's \
+                proxies; `sallyport render` prints what attaches it";
     desk.check(
         "check policies traffic.yaml",
         0,
@@ -225,7 +226,7 @@ fn two_traffic_policies_of_one_name_are_one_too_many() {
         &format!("{TRAFFIC}---\n{elsewhere}"),
         0,
         &["✓ 2 TrafficPolicies are right"],
-        &["not yet in force"],
+        &["not in force by that"],
     );
 }
 

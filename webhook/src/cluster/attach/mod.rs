@@ -207,19 +207,19 @@ fn wanted(
     options: &Options,
     standing: &mut BTreeMap<Key, Standing>,
 ) -> BTreeMap<Place, Wanted> {
+    let owners: BTreeMap<&Key, Value> = policies.iter().map(|policy| (policy.key, policy.owner())).collect();
     let mut all = BTreeMap::new();
     for one in place(placed) {
-        let name = &one.policy.plugin.policy;
-        let key = Key { namespace: name.namespace.clone(), name: name.name.clone() };
+        let key = Key::from(&one.policy.plugin.policy);
         if let Some(older) = one.conflicts_with {
             standing.insert(key, Standing::Conflicts(older.clone()));
             continue;
         }
         match render(&one, options) {
             Ok(objects) => {
-                let owner = policies.iter().find(|policy| *policy.key == key).map(InForce::owner);
+                let owner = owners.get(&key);
                 for mut object in objects {
-                    object["metadata"]["ownerReferences"] = owner.clone().unwrap_or_default();
+                    object["metadata"]["ownerReferences"] = owner.cloned().unwrap_or_default();
                     let Some(place) = Place::of(&object) else { continue };
                     let attached = standing.entry(key.clone()).or_insert_with(Standing::attached);
                     attached.add(&place);

@@ -45,8 +45,7 @@ impl Leader {
     ) -> anyhow::Result<()> {
         let mut counted = Counted::new();
         for policy in policies {
-            let name = &policy.plugin.policy;
-            let key = Key { namespace: name.namespace.clone(), name: name.name.clone() };
+            let key = Key::from(&policy.plugin.policy);
             let Some(Standing::Attached { pods, .. }) = standing.get_mut(&key) else { continue };
             let known = memory.counted.remove(&key);
             let known =
